@@ -1,0 +1,49 @@
+/** Every name the product gives to a thing in a cluster, in one place. */
+
+export const GROUP = 'linuxkit.dev';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+export const IMAGE_KIND = 'LinuxKitImage';
+export const IMAGE_PLURAL = 'linuxkitimages';
+export const MACHINE_KIND = 'LinuxKitMachine';
+export const MACHINE_PLURAL = 'linuxkitmachines';
+
+/** On build Jobs, their pods and request ConfigMaps: the LinuxKitImage's name. */
+export const LABEL_IMAGE = `${GROUP}/image`;
+/** On build Jobs and their pods: the first 16 hex digits of the build hash. */
+export const LABEL_BUILD = `${GROUP}/build`;
+/** On VirtualMachines and their pods: the LinuxKitMachine's name. */
+export const LABEL_MACHINE = `${GROUP}/machine`;
+/** On VirtualMachines: the ordinal, a decimal number. */
+export const LABEL_ORDINAL = `${GROUP}/ordinal`;
+
+/** Held by a LinuxKitImage while it has objects in storage. */
+export const FINALIZER_ARTIFACTS = `${GROUP}/artifacts`;
+/** Any new value asks for one more build (or, on a machine, for one restart); an RFC 3339 time by convention. */
+export const ANNOTATION_REBUILD = `${GROUP}/rebuild-requested-at`;
+export const ANNOTATION_RESTART = `${GROUP}/restart-requested-at`;
+
+/** Server-side apply field managers. */
+export const MANAGER_IMAGE = 'linuxkit-image-controller';
+export const MANAGER_MACHINE = 'linuxkit-machine-controller';
+
+/** Audience of the projected service-account token that a build pod shows to the artifact endpoint. */
+export const ARTIFACT_AUDIENCE = `artifacts.${GROUP}`;
+
+/** Where a build pod finds its parts. */
+export const BUILD_PATHS = {
+  /** The BuildRequest, JSON, from the ConfigMap that the controller made. */
+  request: '/etc/linuxkit/build/request.json',
+  /** The user's own configuration when `configFrom` names a ConfigMap or Secret key. */
+  config: '/etc/linuxkit/config',
+  /** `files` taken from ConfigMap and Secret keys: one folder an entry, named by its index. */
+  files: '/etc/linuxkit/files',
+  /** One folder a pull secret, named by the Secret, holding `.dockerconfigjson`. */
+  pullSecrets: '/etc/linuxkit/pull-secrets',
+  /** The projected token for {@link ARTIFACT_AUDIENCE}. */
+  token: '/var/run/secrets/linuxkit.dev/token',
+  /** Scratch space: an emptyDir. */
+  work: '/var/lib/linuxkit/work',
+  terminationMessage: '/dev/termination-log',
+} as const;

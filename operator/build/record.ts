@@ -1,0 +1,96 @@
+import type { Digest } from '../oci/types.ts';
+
+/** The architectures a build can be for, in Go's names. */
+export type Architecture = 'amd64' | 'arm64';
+export type Compression = 'gzip' | 'zstd';
+
+/** One stored file of an artifact. `size` in bytes, `sha256` as 64 hex digits of the stored bytes. */
+export interface FileRecord {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** An image that went into a build. */
+export interface ResolvedInput {
+  /** `kernel`, `init[0]`, `onboot[1]`, `services[2]`, `volumes[0]`: LinuxKit's own location names. */
+  readonly location: string;
+  /** As written in the configuration. */
+  readonly reference: string;
+  /** Digest of the platform's manifest that was pulled. */
+  readonly digest: Digest;
+}
+
+/**
+ * `build.json`: what an artifact is, of what it was made, and how it is served for booting.
+ * Written last; an artifact without it does not exist.
+ */
+export interface BuildRecord {
+  readonly schema: 'linuxkit.dev/build/v1';
+  /** Identity of the artifact: digest of the canonical JSON of its uncompressed content, see `identity.ts`. */
+  readonly digest: Digest;
+  readonly architecture: Architecture;
+  readonly compression: Compression;
+  /** RFC 3339, UTC. */
+  readonly created: string;
+  readonly engine: string;
+  /** Hex digest of everything that determined the output; equal inputs give an equal artifact. */
+  readonly inputsHash: string;
+  readonly inputs: readonly ResolvedInput[];
+  readonly files: {
+    readonly kernel: FileRecord;
+    readonly 'initrd.img': FileRecord & { readonly uncompressedSize: number; readonly uncompressedSha256: string };
+    readonly cmdline: FileRecord;
+  };
+  /** The kernel command line, verbatim. */
+  readonly cmdline: string;
+  readonly bootImage: BootImageRecord;
+}
+
+/** The OCI image that KubeVirt boots from: composed of stored objects while it is served. */
+export interface BootImageRecord {
+  /** Digest of `manifest`: what a VirtualMachine names after the `@`. */
+  readonly digest: Digest;
+  /** Exact bytes of the OCI manifest and configuration, as text. */
+  readonly manifest: string;
+  readonly config: string;
+  readonly layers: readonly { readonly file: 'kernel' | 'initrd.img'; readonly digest: Digest; readonly size: number }[];
+}
+
+/** Steps a build can fail in, in their order. */
+export type BuildStep = 'configure' | 'resolve' | 'verify' | 'pull' | 'assemble' | 'publish';
+
+/** Why a build failed. Part of the API: these are condition and event reasons. */
+export type BuildFailureReason =
+  | 'InvalidLinuxKitConfig'
+  | 'ImageNotFound'
+  | 'ImagePullFailed'
+  | 'RegistryUnreachable'
+  | 'RegistryUnauthorized'
+  | 'DigestMismatch'
+  | 'InputVerificationFailed'
+  | 'AssemblyFailed'
+  | 'LimitExceeded'
+  | 'StorageUnavailable'
+  | 'StorageDenied'
+  | 'Cancelled'
+  | 'InternalError';
+
+export interface BuildFailure {
+  readonly step: BuildStep;
+  readonly reason: BuildFailureReason;
+  readonly message: string;
+}
+
+/** The container's termination message: JSON, at most 4,096 bytes (Kubernetes, "Customizing the termination message"). */
+export type BuildOutcome =
+  | {
+      readonly result: 'succeeded';
+      /** The record itself is read from storage: it may be larger than a termination message. */
+      readonly digest: Digest;
+      /** True when the same inputs had been built before and nothing was assembled. */
+      readonly reused: boolean;
+      readonly seconds: Readonly<Partial<Record<BuildStep, number>>>;
+      readonly bytesPulled: number;
+      readonly bytesStored: number;
+    }
+  | { readonly result: 'failed'; readonly failure: BuildFailure };
