@@ -10,7 +10,8 @@ export function isDigest(text: string): text is Digest {
 /** Makes a digest of 64 lower-case hex digits. Throws a RangeError on anything else. */
 export function sha256Digest(hex: string): Digest {
   const text = `sha256:${hex}`;
-  if (!isDigest(text)) throw new RangeError(`not 64 lower-case hex digits: ${JSON.stringify(hex.slice(0, 80))}`);
+  if (!isDigest(text))
+    throw new RangeError(`not 64 lower-case hex digits: ${JSON.stringify(hex.slice(0, 80))}`);
   return text;
 }
 

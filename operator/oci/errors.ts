@@ -1,0 +1,38 @@
+import { CodedError } from '../errors.ts';
+
+/**
+ * What can go wrong with images:
+ *
+ * - `InvalidReference`: the text is no image reference.
+ * - `InvalidCredentials`: a docker configuration or pull secret cannot be read.
+ * - `ImageNotFound`, `RegistryUnreachable`, `RegistryUnauthorized`, `RegistryRefused`, `TooManyRedirects`:
+ *   what the registry answered, or that it did not.
+ * - `InvalidManifest`, `PlatformMissing`, `UnsupportedMediaType`: what it served cannot be used.
+ * - `DigestMismatch`, `SizeMismatch`: it served other bytes than the descriptor promises.
+ * - `InvalidTar`, `InvalidLayer`, `UnsafePath`: a layer is damaged, or hostile.
+ * - `LimitExceeded`: a named limit was hit; the message carries its name.
+ */
+export type OciErrorCode =
+  | 'InvalidReference'
+  | 'InvalidCredentials'
+  | 'ImageNotFound'
+  | 'RegistryUnreachable'
+  | 'RegistryUnauthorized'
+  | 'RegistryRefused'
+  | 'TooManyRedirects'
+  | 'InvalidManifest'
+  | 'PlatformMissing'
+  | 'UnsupportedMediaType'
+  | 'DigestMismatch'
+  | 'SizeMismatch'
+  | 'InvalidTar'
+  | 'InvalidLayer'
+  | 'UnsafePath'
+  | 'LimitExceeded';
+
+export class OciError extends CodedError<OciErrorCode> {}
+
+/** The error of a limit that was hit: names the constant, its value, and where. */
+export function limitExceeded(name: string, value: number, where: string): OciError {
+  return new OciError('LimitExceeded', `${where}: more than ${name} allows (${value})`);
+}
