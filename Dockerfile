@@ -1,0 +1,33 @@
+# One image for the manager, the build Job and the boot registry.
+#
+#   docker build -t linuxkit-operator .
+#
+# Both base images are arguments, so that it also builds where nothing can be pulled:
+# BUILD_IMAGE needs a shell, Node 24 and npm; RUNTIME_IMAGE needs glibc, libstdc++ and CA certificates.
+ARG BUILD_IMAGE=node:24.21.0-bookworm-slim
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY scripts/bundle.ts scripts/bundle.ts
+COPY operator operator
+RUN node scripts/bundle.ts /out
+
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.0.0-dev
+ARG REVISION=unknown
+ARG SOURCE=
+LABEL org.opencontainers.image.title="linuxkit-operator" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /usr/local/bin/node /usr/local/bin/node
+COPY --from=build /out /app
+ENV NODE_ENV=production NODE_COMPILE_CACHE="" LINUXKIT_OPERATOR_VERSION="${VERSION}"
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/node", "/app/main.js"]
+CMD ["--help"]
