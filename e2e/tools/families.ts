@@ -1,0 +1,95 @@
+/** A Go module of ours that pins and builds commands whose dependencies agree. */
+export interface ToolFamily {
+  /** Binary name to the package it is built from. */
+  readonly commands: Readonly<Record<string, string>>;
+  readonly tags?: readonly string[];
+  /** Variables set at link time, `package.variable` to value. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Whether C code is linked, and then which Debian packages it needs. */
+  readonly cgo?: readonly string[];
+}
+
+const kubernetesVersion = '1.36.3';
+const [major = '', minor = ''] = kubernetesVersion.split('.');
+const stamped = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((where) => [
+  [`${where}.gitVersion`, `v${kubernetesVersion}`] as const,
+  [`${where}.gitMajor`, major] as const,
+  [`${where}.gitMinor`, minor] as const,
+  [`${where}.gitTreeState`, 'clean'] as const,
+]);
+
+/**
+ * The families. Each folder beside this file holds the go.mod and go.sum of one;
+ * versions are changed there, and the version stamps here.
+ */
+export const toolFamilies = {
+  kubernetes: {
+    commands: {
+      'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+      'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
+      'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
+      'kube-proxy': 'k8s.io/kubernetes/cmd/kube-proxy',
+      kubelet: 'k8s.io/kubernetes/cmd/kubelet',
+      kubectl: 'k8s.io/kubernetes/cmd/kubectl',
+    },
+    // Without its stamp the API server calls itself v0.0.0, which Helm's
+    // kubeVersion constraints and kubelet skew checks take at its word.
+    variables: Object.fromEntries(stamped),
+  },
+  etcd: { commands: { etcd: 'go.etcd.io/etcd/server/v3' } },
+  containerd: {
+    commands: {
+      containerd: 'github.com/containerd/containerd/v2/cmd/containerd',
+      'containerd-shim-runc-v2': 'github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2',
+      ctr: 'github.com/containerd/containerd/v2/cmd/ctr',
+    },
+    tags: ['no_btrfs'],
+    variables: { 'github.com/containerd/containerd/v2/version.Version': '2.4.2' },
+  },
+  runc: {
+    commands: { runc: 'github.com/opencontainers/runc' },
+    tags: ['seccomp'],
+    cgo: ['gcc', 'libc6-dev', 'libseccomp-dev', 'pkg-config'],
+  },
+  cni: {
+    commands: {
+      bridge: 'github.com/containernetworking/plugins/plugins/main/bridge',
+      loopback: 'github.com/containernetworking/plugins/plugins/main/loopback',
+      'host-local': 'github.com/containernetworking/plugins/plugins/ipam/host-local',
+      portmap: 'github.com/containernetworking/plugins/plugins/meta/portmap',
+    },
+  },
+  coredns: { commands: { coredns: 'linuxkit.dev/e2e/tools/coredns' } },
+  pause: { commands: { pause: 'linuxkit.dev/e2e/tools/pause' } },
+  registry: { commands: { registry: 'linuxkit.dev/e2e/tools/registry' } },
+  versitygw: { commands: { versitygw: 'github.com/versity/versitygw/cmd/versitygw' } },
+  helm: { commands: { helm: 'helm.sh/helm/v3/cmd/helm' } },
+} as const satisfies Readonly<Record<string, ToolFamily>>;
+
+/** The name of a family, and of its folder. */
+export type FamilyName = keyof typeof toolFamilies;
+
+/** The name of a binary that some family builds. */
+export type ToolName = {
+  [F in FamilyName]: keyof (typeof toolFamilies)[F]['commands'] & string;
+}[FamilyName];
+
+/** The family that builds `tool`. */
+export function familyOf(tool: ToolName): FamilyName {
+  for (const [name, family] of Object.entries(toolFamilies)) {
+    if (Object.hasOwn(family.commands, tool)) return name as FamilyName;
+  }
+  throw new Error(`no tool family builds ${tool}`);
+}
+
+/** The arguments of `go build` that decide what its output is, packages excluded. */
+export function buildFlags(family: ToolFamily): readonly string[] {
+  const variables = Object.entries(family.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
+  return [
+    '-trimpath',
+    '-buildvcs=false',
+    ...(family.tags === undefined ? [] : ['-tags', family.tags.join(',')]),
+    '-ldflags',
+    ['-s', '-w', ...variables].join(' '),
+  ];
+}
