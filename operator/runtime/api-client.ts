@@ -1,0 +1,727 @@
+import type { Dispatcher } from 'undici';
+import { messageOf } from '../errors.ts';
+import type { ClusterAccess } from './access.ts';
+import { ApiError, errorOfStatus } from './api-error.ts';
+import { type Clock, type Random, reasonOf, SYSTEM_CLOCK, sleep } from './clock.ts';
+import { Deadline } from './deadline.ts';
+import { lines } from './lines.ts';
+import { type ClientMetrics, NO_METRICS } from './metrics.ts';
+import { type KubeObject, keyText, type ObjectKey, type Stored } from './objects.ts';
+import { apiVersionOf, type MetadataOnly, type Resource, resourceName } from './resources.ts';
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  /** For the whole call, waiting and trying again included. Default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface Selection {
+  /** All namespaces when absent. */
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  /** Asks for metadata alone: what the rest holds never reaches this process. */
+  readonly metadataOnly?: boolean;
+}
+
+export interface ListOptions extends CallOptions, Selection {
+  /** Objects a page. Default 500. */
+  readonly pageSize?: number;
+}
+
+export interface ListPage<T extends KubeObject> {
+  readonly items: readonly Stored<T>[];
+  readonly resourceVersion: string;
+}
+
+export interface ApplyOptions extends CallOptions {
+  readonly fieldManager: string;
+  /** Takes fields over from other managers. Default true: a controller means what it applies. */
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export interface DeleteOptions extends CallOptions {
+  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
+  /** Refused with `Conflict` when the object under this name is another one. */
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly gracePeriodSeconds?: number;
+}
+
+export type PatchType = 'merge' | 'json' | 'strategic';
+
+export interface PatchOptions extends CallOptions {
+  /** Default `merge` (RFC 7386). `json` is RFC 6902. */
+  readonly type?: PatchType;
+  readonly subresource?: string;
+  readonly fieldManager?: string;
+}
+
+export interface WatchOptions extends Selection {
+  readonly signal: AbortSignal;
+  readonly resourceVersion: string;
+  /** After which the server ends the watch by itself. */
+  readonly timeoutSeconds: number;
+  /** Called for every piece of data that arrives. */
+  readonly heard?: () => void;
+}
+
+export type WatchEvent<T extends KubeObject> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Stored<T> }
+  | {
+      readonly type: 'BOOKMARK';
+      readonly object: { readonly metadata: { readonly resourceVersion: string } };
+    }
+  | { readonly type: 'ERROR'; readonly object: unknown };
+
+export interface TokenReviewStatus {
+  readonly authenticated?: boolean;
+  readonly audiences?: readonly string[];
+  readonly error?: string;
+  readonly user?: {
+    readonly username?: string;
+    readonly uid?: string;
+    readonly groups?: readonly string[];
+    readonly extra?: Readonly<Record<string, readonly string[]>>;
+  };
+}
+
+export interface ApiClientOptions {
+  readonly userAgent?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly metrics?: ClientMetrics;
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly accept?: string;
+  /** Names the call in errors: verb, resource, key. */
+  readonly what: string;
+  /** Largest answer that is read, in bytes. */
+  readonly limit?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const ANSWER_LIMIT = 64 * 1024 * 1024;
+const ERROR_LIMIT = 64 * 1024;
+const EVENT_LIMIT = 16 * 1024 * 1024;
+const LONGEST_RETRY_AFTER_S = 30;
+
+const PATCH_CONTENT_TYPE = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+} as const satisfies Record<PatchType, string>;
+
+/**
+ * Typed calls to the Kubernetes API: plain JSON out and in, so that no field the client does not
+ * know is lost on the way (the generated client's serialiser drops them).
+ *
+ * Every failure is an {@link ApiError}, or the reason with which the caller's signal was aborted.
+ * A call is sent again only when the server says that it did not take it (429, or 503 with
+ * Retry-After); everything else is for the controllers' own backoff.
+ */
+export class ApiClient {
+  readonly access: ClusterAccess;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #metrics: ClientMetrics;
+  readonly #userAgent: string;
+
+  constructor(access: ClusterAccess, options: ApiClientOptions = {}) {
+    this.access = access;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#random = options.random ?? Math.random;
+    this.#metrics = options.metrics ?? NO_METRICS.client;
+    this.#userAgent = options.userAgent ?? 'linuxkit-operator';
+  }
+
+  async get<T extends KubeObject>(
+    type: Resource<T>,
+    key: ObjectKey,
+    options: CallOptions,
+  ): Promise<Stored<T>> {
+    return await this.#object<T>(
+      type,
+      { method: 'GET', path: pathOf(type, key), what: told('get', type, key) },
+      options,
+    );
+  }
+
+  /** As {@link get}, with `undefined` for an object that is not there. */
+  async find<T extends KubeObject>(
+    type: Resource<T>,
+    key: ObjectKey,
+    options: CallOptions,
+  ): Promise<Stored<T> | undefined> {
+    try {
+      return await this.get(type, key, options);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'NotFound') return undefined;
+      throw error;
+    }
+  }
+
+  /** The object's metadata alone. */
+  async findMetadata(
+    type: Resource<KubeObject>,
+    key: ObjectKey,
+    options: CallOptions,
+  ): Promise<Stored<MetadataOnly> | undefined> {
+    try {
+      const call: Call = {
+        method: 'GET',
+        path: pathOf(type, key),
+        accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+        what: told('get', type, key),
+      };
+      return await this.#object<MetadataOnly>(type, call, options);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'NotFound') return undefined;
+      throw error;
+    }
+  }
+
+  /** Everything selected, page by page. The resource version is that of the first page's snapshot. */
+  async list<T extends KubeObject>(type: Resource<T>, options: ListOptions): Promise<ListPage<T>> {
+    const items: Stored<T>[] = [];
+    let resourceVersion = '';
+    for await (const page of this.pages(type, options)) {
+      items.push(...page.items);
+      resourceVersion = page.resourceVersion;
+    }
+    return { items, resourceVersion };
+  }
+
+  async *pages<T extends KubeObject>(type: Resource<T>, options: ListOptions): AsyncGenerator<ListPage<T>> {
+    let next: string | undefined;
+    do {
+      const answer = await this.#json(
+        {
+          method: 'GET',
+          path: pathOf(type, options.namespace === undefined ? {} : { namespace: options.namespace }),
+          query: { ...selectors(options), limit: String(options.pageSize ?? 500), continue: next },
+          ...(options.metadataOnly === true
+            ? { accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' }
+            : {}),
+          what: told('list', type, {}),
+        },
+        options,
+      );
+      const { items, metadata } = answer as {
+        items?: readonly Stored<T>[];
+        metadata?: { resourceVersion?: string; continue?: string };
+      };
+      if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string') {
+        throw new ApiError('InvalidAnswer', `${told('list', type, {})}: the answer is not a list`);
+      }
+      yield {
+        items: items.map((item: Stored<T>) => named(type, item)),
+        resourceVersion: metadata.resourceVersion,
+      };
+      next = metadata.continue === '' ? undefined : metadata.continue;
+    } while (next !== undefined);
+  }
+
+  async create<T extends KubeObject>(
+    type: Resource<T>,
+    object: T,
+    options: CallOptions & { readonly fieldManager?: string },
+  ): Promise<Stored<T>> {
+    const { namespace, name } = object.metadata;
+    return await this.#object<T>(
+      type,
+      {
+        method: 'POST',
+        path: pathOf(type, namespace === undefined ? {} : { namespace }),
+        query: { fieldManager: options.fieldManager },
+        body: object,
+        what: told('create', type, namespace === undefined ? { name } : { namespace, name }),
+      },
+      options,
+    );
+  }
+
+  /** Replaces an object. With `metadata.resourceVersion` set, only that very version: else `Conflict`. */
+  async replace<T extends KubeObject>(
+    type: Resource<T>,
+    object: T,
+    options: CallOptions & { readonly subresource?: string },
+  ): Promise<Stored<T>> {
+    const { namespace, name } = object.metadata;
+    const key = namespace === undefined ? { name } : { namespace, name };
+    return await this.#object<T>(
+      type,
+      {
+        method: 'PUT',
+        path: pathOf(type, key, options.subresource),
+        body: object,
+        what: told('replace', type, key),
+      },
+      options,
+    );
+  }
+
+  /** Server-side apply: creates the object, or changes the fields that `object` names. */
+  async apply<T extends KubeObject>(type: Resource<T>, object: T, options: ApplyOptions): Promise<Stored<T>> {
+    return await this.#apply(type, object, undefined, options);
+  }
+
+  /** Server-side apply of `status`; the object must exist. */
+  async applyStatus<T extends KubeObject>(
+    type: Resource<T>,
+    object: T,
+    options: ApplyOptions,
+  ): Promise<Stored<T>> {
+    return await this.#apply(type, object, 'status', options);
+  }
+
+  async #apply<T extends KubeObject>(
+    type: Resource<T>,
+    object: T,
+    subresource: string | undefined,
+    options: ApplyOptions,
+  ): Promise<Stored<T>> {
+    const { namespace, name } = object.metadata;
+    const key = namespace === undefined ? { name } : { namespace, name };
+    return await this.#object<T>(
+      type,
+      {
+        method: 'PATCH',
+        path: pathOf(type, key, subresource),
+        query: {
+          fieldManager: options.fieldManager,
+          force: String(options.force ?? true),
+          ...(options.dryRun === true ? { dryRun: 'All' } : {}),
+        },
+        // JSON is YAML; the API server knows server-side apply by this content type alone.
+        contentType: 'application/apply-patch+yaml',
+        body: { ...object, apiVersion: apiVersionOf(type), kind: type.kind },
+        what: told(subresource === undefined ? 'apply' : `apply ${subresource} of`, type, key),
+      },
+      options,
+    );
+  }
+
+  async patch<T extends KubeObject>(
+    type: Resource<T>,
+    key: ObjectKey,
+    patch: unknown,
+    options: PatchOptions,
+  ): Promise<Stored<T>> {
+    return await this.#object<T>(
+      type,
+      {
+        method: 'PATCH',
+        path: pathOf(type, key, options.subresource),
+        query: { fieldManager: options.fieldManager },
+        contentType: PATCH_CONTENT_TYPE[options.type ?? 'merge'],
+        body: patch,
+        what: told('patch', type, key),
+      },
+      options,
+    );
+  }
+
+  /** False when there was nothing to delete. The object may live on for its finalizers and its grace period. */
+  async delete(type: Resource<KubeObject>, key: ObjectKey, options: DeleteOptions): Promise<boolean> {
+    const { propagation, preconditions, gracePeriodSeconds } = options;
+    try {
+      await this.#json(
+        {
+          method: 'DELETE',
+          path: pathOf(type, key),
+          body: {
+            apiVersion: 'v1',
+            kind: 'DeleteOptions',
+            propagationPolicy: propagation,
+            preconditions,
+            gracePeriodSeconds,
+          },
+          what: told('delete', type, key),
+        },
+        options,
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'NotFound') return false;
+      throw error;
+    }
+  }
+
+  /** Calls a subresource, `PUT …/virtualmachines/NAME/restart` for instance, and gives its answer as parsed JSON (`undefined` if empty). */
+  async subresource(
+    type: Resource<KubeObject>,
+    key: ObjectKey,
+    subresource: string,
+    options: CallOptions & { readonly method: 'GET' | 'POST' | 'PUT'; readonly body?: unknown },
+  ): Promise<unknown> {
+    return await this.#json(
+      {
+        method: options.method,
+        path: pathOf(type, key, subresource),
+        body: options.body,
+        what: told(`${options.method} ${subresource} of`, type, key),
+      },
+      options,
+    );
+  }
+
+  /** The end of a container's log: at most `tailLines` lines and `limitBytes` bytes. */
+  async podLogs(
+    key: ObjectKey & { readonly namespace: string },
+    options: CallOptions & {
+      readonly container?: string;
+      readonly tailLines: number;
+      readonly limitBytes: number;
+      readonly previous?: boolean;
+    },
+  ): Promise<string> {
+    const path = `api/v1/namespaces/${encodeURIComponent(key.namespace)}/pods/${encodeURIComponent(key.name)}/log`;
+    return await this.#text(
+      {
+        method: 'GET',
+        path,
+        // limitBytes counts from the first of those lines: asked for alone it would cut off the end.
+        query: {
+          container: options.container,
+          tailLines: String(options.tailLines),
+          previous: options.previous === true ? 'true' : undefined,
+        },
+        accept: 'text/plain, application/json',
+        what: `read the log of pod ${keyText(key)}`,
+        limit: 4 * 1024 * 1024,
+      },
+      options,
+    ).then((text) => lastBytes(text, options.limitBytes));
+  }
+
+  /** Asks whose token this is (authentication.k8s.io/v1). The token itself is never in an error. */
+  async createTokenReview(
+    token: string,
+    audiences: readonly string[],
+    options: CallOptions,
+  ): Promise<TokenReviewStatus> {
+    const answer = await this.#json(
+      {
+        method: 'POST',
+        path: 'apis/authentication.k8s.io/v1/tokenreviews',
+        body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, audiences } },
+        what: 'review a token',
+      },
+      options,
+    );
+    return (answer as { status?: TokenReviewStatus }).status ?? {};
+  }
+
+  /** Asks whether we may do this (authorization.k8s.io/v1, SelfSubjectAccessReview). */
+  async may(
+    attributes: {
+      readonly verb: string;
+      readonly group: string;
+      readonly resource: string;
+      readonly subresource?: string;
+      readonly namespace?: string;
+    },
+    options: CallOptions,
+  ): Promise<boolean> {
+    const answer = await this.#json(
+      {
+        method: 'POST',
+        path: 'apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+        body: {
+          apiVersion: 'authorization.k8s.io/v1',
+          kind: 'SelfSubjectAccessReview',
+          spec: { resourceAttributes: attributes },
+        },
+        what: 'review own access',
+      },
+      options,
+    );
+    return (answer as { status?: { allowed?: boolean } }).status?.allowed === true;
+  }
+
+  /** The server's `gitVersion`; also the cheapest proof that it answers and knows us. */
+  async serverVersion(options: CallOptions): Promise<string> {
+    const answer = await this.#json(
+      { method: 'GET', path: 'version', what: 'read the server version' },
+      options,
+    );
+    return String((answer as { gitVersion?: unknown }).gitVersion);
+  }
+
+  /**
+   * One watch, until the server or the connection ends it. Bookmarks are asked for. The events
+   * are as the server sent them; ERROR events are handed on.
+   */
+  async *watch<T extends KubeObject>(
+    type: Resource<T>,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>> {
+    const what = told('watch', type, {});
+    const call: Call = {
+      method: 'GET',
+      path: pathOf(type, options.namespace === undefined ? {} : { namespace: options.namespace }),
+      query: {
+        ...selectors(options),
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        resourceVersion: options.resourceVersion,
+        timeoutSeconds: String(options.timeoutSeconds),
+      },
+      ...(options.metadataOnly === true
+        ? { accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' }
+        : {}),
+      what,
+    };
+    const response = await this.#openWatch(call, options.signal);
+    options.heard?.();
+    try {
+      for await (const line of lines(heard(response.body, options.heard), EVENT_LIMIT)) {
+        yield eventOf(type, line, what);
+      }
+    } catch (error) {
+      if (options.signal.aborted) throw reasonOf(options.signal);
+      throw error instanceof ApiError ? error : unreachable(what, error);
+    } finally {
+      response.body.destroy();
+    }
+  }
+
+  /** The deadline is for the answer's beginning; how long the watch then lasts is the caller's affair. */
+  async #openWatch(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(reasonOf(signal));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer = this.#clock.timer(DEFAULT_TIMEOUT_MS, () =>
+      stop.abort(timedOut(call.what, DEFAULT_TIMEOUT_MS)),
+    );
+    try {
+      const response = await this.#send(call, stop.signal);
+      response.body.once('close', () => signal.removeEventListener('abort', onAbort));
+      return response;
+    } catch (error) {
+      signal.removeEventListener('abort', onAbort);
+      throw error;
+    } finally {
+      timer[Symbol.dispose]();
+    }
+  }
+
+  async #object<T extends KubeObject>(
+    type: Resource<KubeObject>,
+    call: Call,
+    options: CallOptions,
+  ): Promise<Stored<T>> {
+    const answer = await this.#json(call, options);
+    const metadata = (answer as Partial<KubeObject> | undefined)?.metadata;
+    if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') {
+      throw new ApiError('InvalidAnswer', `${call.what}: the answer is not an object`);
+    }
+    return named(type, answer as Stored<T>);
+  }
+
+  async #json(call: Call, options: CallOptions): Promise<unknown> {
+    const text = await this.#text(call, options);
+    if (text === '') return undefined;
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      throw new ApiError('InvalidAnswer', `${call.what}: the answer is not JSON`, { cause: error });
+    }
+  }
+
+  /** Sends a call until it is taken, within the deadline. */
+  async #text(call: Call, options: CallOptions): Promise<string> {
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    using deadline = new Deadline(this.#clock, options.signal, timeoutMs, () =>
+      timedOut(call.what, timeoutMs),
+    );
+    for (;;) {
+      try {
+        const response = await this.#send(call, deadline.signal);
+        return await bodyText(response, call.limit ?? ANSWER_LIMIT, call.what, deadline.signal);
+      } catch (error) {
+        const waitMs = retryAfterMs(error);
+        if (waitMs === undefined) throw error;
+        this.#metrics.retry({
+          method: call.method,
+          host: this.access.server.host,
+          code: String((error as ApiError).status),
+        });
+        // A little later than told, or everyone who was told the same comes back at once.
+        await sleep(this.#clock, waitMs * (1 + 0.2 * this.#random()), deadline.signal);
+      }
+    }
+  }
+
+  /** One exchange. A 401 is tried once more with new credentials: the token may just have rotated. */
+  async #send(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    try {
+      return await this.#exchange(call, signal);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'Unauthorized') throw error;
+      this.access.forget();
+      return await this.#exchange(call, signal);
+    }
+  }
+
+  async #exchange(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    if (signal.aborted) throw reasonOf(signal);
+    const { dispatcher, headers } = await this.access.credentials();
+    const started = this.#clock.monotonic();
+    const observe = (code: string): void =>
+      this.#metrics.request({
+        method: call.method,
+        host: this.access.server.host,
+        code,
+        seconds: (this.#clock.monotonic() - started) / 1000,
+      });
+    let response: Dispatcher.ResponseData;
+    try {
+      response = await dispatcher.request({
+        origin: this.access.server.origin,
+        path: this.access.server.pathname + call.path + queryText(call.query),
+        method: call.method,
+        headers: {
+          ...headers,
+          accept: call.accept ?? 'application/json',
+          'user-agent': this.#userAgent,
+          ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
+        },
+        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        signal,
+      });
+    } catch (error) {
+      observe('<error>');
+      throw signal.aborted ? reasonOf(signal) : unreachable(call.what, error);
+    }
+    observe(String(response.statusCode));
+    if (response.statusCode < 400) return response;
+    const body = await bodyText(response, ERROR_LIMIT, call.what, signal);
+    throw errorOfStatus(call.what, response.statusCode, body, retryAfterHeader(response));
+  }
+}
+
+function pathOf(type: Resource<KubeObject>, key: Partial<ObjectKey>, subresource?: string): string {
+  const parts = type.group === '' ? ['api', type.version] : ['apis', type.group, type.version];
+  if (key.namespace !== undefined) parts.push('namespaces', encodeURIComponent(key.namespace));
+  parts.push(type.plural);
+  if (key.name !== undefined) parts.push(encodeURIComponent(key.name));
+  if (subresource !== undefined) parts.push(...subresource.split('/').map(encodeURIComponent));
+  return parts.join('/');
+}
+
+function told(verb: string, type: Resource<KubeObject>, key: Partial<ObjectKey>): string {
+  const name = key.name === undefined ? '' : ` ${keyText({ ...key, name: key.name })}`;
+  return `${verb} ${resourceName(type)}${name}`;
+}
+
+function selectors(selection: Selection): Record<string, string | undefined> {
+  return { labelSelector: selection.labelSelector, fieldSelector: selection.fieldSelector };
+}
+
+function queryText(query: Call['query']): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) search.set(name, value);
+  const text = search.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** Items of a list come without `apiVersion` and `kind`, and metadata-only ones with the kind of their envelope. */
+function named<T extends KubeObject>(type: Resource<KubeObject>, object: Stored<T>): Stored<T> {
+  const apiVersion = apiVersionOf(type);
+  if (object.apiVersion === apiVersion && object.kind === type.kind) return object;
+  return { ...object, apiVersion, kind: type.kind };
+}
+
+function eventOf<T extends KubeObject>(type: Resource<T>, line: string, what: string): WatchEvent<T> {
+  let event: unknown;
+  try {
+    event = JSON.parse(line);
+  } catch (error) {
+    throw new ApiError('InvalidAnswer', `${what}: an event is not JSON`, { cause: error });
+  }
+  const parsed = event as WatchEvent<T>;
+  switch (parsed.type) {
+    case 'ADDED':
+    case 'MODIFIED':
+    case 'DELETED':
+      return { type: parsed.type, object: named(type, parsed.object) };
+    case 'BOOKMARK':
+    case 'ERROR':
+      return parsed;
+    default:
+      throw new ApiError('InvalidAnswer', `${what}: an event of an unknown type`);
+  }
+}
+
+async function* heard(
+  body: AsyncIterable<Uint8Array>,
+  notify: (() => void) | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    notify?.();
+    yield chunk;
+  }
+}
+
+async function bodyText(
+  response: Dispatcher.ResponseData,
+  limit: number,
+  what: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      size += chunk.length;
+      if (size > limit)
+        throw new ApiError('InvalidAnswer', `${what}: the answer is longer than ${limit} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (signal.aborted) throw reasonOf(signal);
+    throw error instanceof ApiError ? error : unreachable(what, error);
+  }
+  return Buffer.concat(chunks, size).toString('utf8');
+}
+
+function retryAfterHeader(response: Dispatcher.ResponseData): number | undefined {
+  const value = response.headers['retry-after'];
+  const seconds = typeof value === 'string' ? Number(value) : Number.NaN;
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
+}
+
+/** How long the server asks to wait before the same call may be sent again, if it did. */
+function retryAfterMs(error: unknown): number | undefined {
+  if (!(error instanceof ApiError)) return undefined;
+  const asked = error.retryAfterSeconds;
+  if (error.status === 429) return Math.min(asked ?? 1, LONGEST_RETRY_AFTER_S) * 1000;
+  if (error.status === 503 && asked !== undefined) return Math.min(asked, LONGEST_RETRY_AFTER_S) * 1000;
+  return undefined;
+}
+
+function timedOut(what: string, ms: number): ApiError {
+  return new ApiError('Timeout', `${what}: no answer within ${ms / 1000} s`);
+}
+
+function unreachable(what: string, error: unknown): ApiError {
+  return new ApiError('Unreachable', `${what}: ${messageOf(error)}`, { cause: error });
+}
+
+/** The last `limit` bytes as text, beginning at a whole character. */
+function lastBytes(text: string, limit: number): string {
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length <= limit) return text;
+  let start = bytes.length - limit;
+  while (start < bytes.length && ((bytes[start] ?? 0) & 0xc0) === 0x80) start++;
+  return bytes.subarray(start).toString('utf8');
+}
