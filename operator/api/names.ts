@@ -47,3 +47,11 @@ export const BUILD_PATHS = {
   work: '/var/lib/linuxkit/work',
   terminationMessage: '/dev/termination-log',
 } as const;
+
+/**
+ * On the template of VirtualMachines, and so on each instance made from it: what it boots and of
+ * what it was made. KubeVirt copies them when it makes an instance and never after, so they say
+ * of a running instance what it was started with.
+ */
+export const ANNOTATION_ARTIFACT = `${GROUP}/artifact`;
+export const ANNOTATION_REVISION = `${GROUP}/revision`;

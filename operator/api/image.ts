@@ -1,0 +1,314 @@
+import { z } from 'zod';
+import { inlineConfigSchema } from '../linuxkit/schema.ts';
+import { conditions } from './conditions.ts';
+import { digest, sha256Hex } from './digest.ts';
+import { durationText } from './duration.ts';
+import { API_VERSION, IMAGE_KIND } from './names.ts';
+import { type Immutable, objectMeta, objectName, parseObject, timestamp } from './object.ts';
+import { quantity } from './quantity.ts';
+import { ATOMIC_LIST, ATOMIC_MAP, exactlyOne, exactlyOneCel, listMap, withRules } from './rules.ts';
+import { affinity, localReferences, nodeSelector, priorityClassName, tolerations } from './scheduling.ts';
+
+/** The architectures that an image can be built for, in Go's names. */
+export const architecture = z.enum(['amd64', 'arm64']);
+
+const keyReference = (kind: 'ConfigMap' | 'Secret') =>
+  z
+    .object({
+      name: objectName.describe(`The name of the ${kind}, in the namespace of the image.`),
+      key: z
+        .string()
+        .min(1)
+        .max(253)
+        .regex(/^[-._a-zA-Z0-9]+$/)
+        .describe(`The key within the ${kind}.`),
+    })
+    .meta(ATOMIC_MAP);
+
+/** A key of a ConfigMap or of a Secret; exactly one. */
+const keySource = withRules(
+  z.object({
+    configMapKeyRef: keyReference('ConfigMap').optional().describe('A key of a ConfigMap.'),
+    secretKeyRef: keyReference('Secret')
+      .optional()
+      .describe('A key of a Secret. The operator never reads it: the build pod mounts it.'),
+  }),
+  [
+    {
+      cel: exactlyOneCel('configMapKeyRef', 'secretKeyRef'),
+      message: 'exactly one of configMapKeyRef and secretKeyRef must be given',
+      holds: exactlyOne('configMapKeyRef', 'secretKeyRef'),
+    },
+  ],
+);
+
+/** A path inside the image that cannot lead out of it. */
+export const imagePath = withRules(
+  z
+    .string()
+    .min(1)
+    .max(1024)
+    .regex(/^\/?[^/]+(\/[^/]+)*$/),
+  [
+    {
+      cel: "!self.matches('(^|/)[.][.]?(/|$)')",
+      message: 'must not contain the segments "." or ".."',
+      holds: (path) => !/(^|\/)\.\.?(\/|$)/.test(path),
+    },
+  ],
+);
+
+export const fileMode = z
+  .string()
+  .max(5)
+  .regex(/^0?[0-7]{3,4}$/);
+
+const imageFile = z.object({
+  path: imagePath.describe('Where the file lies in the image. A leading slash makes no difference.'),
+  mode: fileMode.optional().describe('Permissions in octal, quoted. 0600 if left out, as LinuxKit has it.'),
+  contentsFrom: keySource.describe('What the file holds.'),
+});
+
+const resources = z.object({
+  requests: z
+    .record(z.string().min(1).max(253), quantity)
+    .optional()
+    .describe('What the build pod is guaranteed, by resource name: cpu, memory, ephemeral-storage.')
+    .meta({ maxProperties: 16 }),
+  limits: z
+    .record(z.string().min(1).max(253), quantity)
+    .optional()
+    .describe('What the build pod may use at most, by resource name.')
+    .meta({ maxProperties: 16 }),
+});
+
+const buildSpec = z.object({
+  resources: resources
+    .optional()
+    .describe("The build pod's resources. What is left out comes from the operator's configuration."),
+  nodeSelector: nodeSelector.optional(),
+  tolerations: tolerations.optional(),
+  affinity: affinity.optional(),
+  priorityClassName: priorityClassName.optional(),
+  timeout: withRules(durationText, [
+    {
+      cel: "duration(self) >= duration('10s') && duration(self) <= duration('24h')",
+      message: 'must lie between 10s and 24h',
+    },
+  ])
+    .default('30m')
+    .describe('How long one try may take, in Go notation such as 20m. After that the build has failed.'),
+  retries: z
+    .int32()
+    .min(0)
+    .max(10)
+    .default(2)
+    .describe(
+      'How often a build is tried again when its pod was lost, evicted, or failed for a reason that may pass.',
+    ),
+});
+
+const refreshSpec = z.object({
+  interval: withRules(durationText, [
+    {
+      cel: "duration(self) >= duration('1m') && duration(self) <= duration('8760h')",
+      message: 'must lie between 1m and 8760h',
+    },
+  ]).describe(
+    'How often tags, Secrets and ConfigMaps are looked at again, in Go notation such as 12h. An unchanged result gives no new artifact.',
+  ),
+});
+
+export const imageSpec = withRules(
+  z.object({
+    config: inlineConfigSchema
+      .optional()
+      .describe(
+        "The LinuxKit configuration, by LinuxKit's own field names. Exactly one of config and configFrom must be given.",
+      ),
+    configFrom: keySource
+      .optional()
+      .describe(
+        'A ConfigMap or Secret key that holds LinuxKit YAML as text. Exactly one of config and configFrom must be given.',
+      ),
+    architecture: architecture.default('amd64').describe('What the image is built for.'),
+    compression: z
+      .enum(['auto', 'gzip', 'zstd'])
+      .default('auto')
+      .describe(
+        'How the initrd is compressed. auto takes zstd where the kernel can unpack it (5.9 or newer), gzip otherwise.',
+      ),
+    files: z
+      .array(imageFile)
+      .max(128)
+      .optional()
+      .describe(
+        'Files taken from ConfigMap and Secret keys. They are written last and replace files of the same path.',
+      )
+      .meta(listMap('path')),
+    imagePullSecrets: localReferences
+      .optional()
+      .describe(
+        'Secrets of type kubernetes.io/dockerconfigjson with which the build pod pulls the images that the configuration names.',
+      )
+      .meta(listMap('name')),
+    build: buildSpec
+      .optional()
+      .describe('How and where the build Job runs. Nothing here changes what is built.'),
+    refresh: refreshSpec
+      .optional()
+      .describe(
+        'Builds again when a tag has moved or a mounted Secret has changed. Left out: only a changed spec or a request does.',
+      ),
+    historyLimit: z
+      .int32()
+      .min(0)
+      .max(50)
+      .default(3)
+      .describe('How many artifacts before the present one are kept.'),
+    deletionPolicy: z
+      .enum(['Delete', 'Retain'])
+      .default('Delete')
+      .describe('What becomes of the stored artifacts when the LinuxKitImage is deleted.'),
+    suspend: z
+      .boolean()
+      .default(false)
+      .describe('Starts no further build while true. What is built stays in use.'),
+  }),
+  [
+    {
+      cel: exactlyOneCel('config', 'configFrom'),
+      message: 'exactly one of config and configFrom must be given',
+      holds: exactlyOne('config', 'configFrom'),
+    },
+  ],
+);
+
+const storedFile = z.object({
+  key: z.string().max(1024).describe("Where it lies in the bucket, below the operator's prefix."),
+  size: z.int().min(0).describe('Bytes as stored.'),
+  sha256: sha256Hex.describe('SHA-256 of the stored bytes, hexadecimal.'),
+});
+
+/** Why an artifact was built. Also the reasons of the `Building` event. */
+export const BUILD_REASONS = [
+  'Created',
+  'SpecChanged',
+  'ConfigChanged',
+  'Requested',
+  'Refresh',
+  'EngineChanged',
+] as const;
+
+const buildReason = z.enum(BUILD_REASONS);
+
+const inputImage = z.object({
+  location: z.string().max(64).describe('Where the configuration names it: kernel, init[0], services[2].'),
+  reference: z.string().max(512).describe('As the configuration names it.'),
+  digest: digest.describe("Digest of the platform's manifest that was used."),
+});
+
+export const artifact = z.object({
+  digest: digest.describe('Identity of the artifact: a digest over its uncompressed content.'),
+  bootImage: z
+    .object({
+      reference: z.string().max(512).describe('NAMESPACE/IMAGE@DIGEST, without the host of a boot registry.'),
+      digest: digest.describe('Digest of the manifest: the part of the reference after the @.'),
+    })
+    .describe('The OCI image that a virtual machine boots from.'),
+  architecture: architecture.describe('What it was built for.'),
+  compression: z.enum(['gzip', 'zstd']).describe('How the initrd is compressed.'),
+  kernel: storedFile.describe('The kernel.'),
+  initrd: storedFile
+    .extend({
+      uncompressedSize: z
+        .int()
+        .min(0)
+        .optional()
+        .describe('Bytes when unpacked: what it takes of the memory of a machine.'),
+    })
+    .describe('The initial RAM disk.'),
+  cmdline: storedFile
+    .extend({ text: z.string().max(4096).describe('The kernel command line itself.') })
+    .describe('The kernel command line.'),
+  inputs: z.array(inputImage).max(512).describe('The images it was made of, resolved.').meta(ATOMIC_LIST),
+  created: timestamp.describe('When it was built.'),
+  reason: buildReason.describe('Why it was built.'),
+  buildHash: z
+    .string()
+    .max(64)
+    .optional()
+    .describe('Hash of what determined it; the name of the build Job ends with its beginning.'),
+});
+
+const runningBuild = z.object({
+  job: objectName.describe('The Job.'),
+  hash: z.string().max(64).describe('Hash of what determines the output.'),
+  reason: buildReason.describe('Why it was started.'),
+  startTime: timestamp.describe('When the Job was made.'),
+  phase: z
+    .enum(['Queued', 'Pending', 'Running'])
+    .optional()
+    .describe('Queued: no pod yet. Pending: the pod does not run yet.'),
+});
+
+const lastFailure = z.object({
+  step: z
+    .enum(['schedule', 'configure', 'resolve', 'verify', 'pull', 'assemble', 'publish'])
+    .optional()
+    .describe('The step that failed; schedule when the pod never ran.'),
+  reason: z.string().max(128).describe('Why, in one word; see the list of reasons.'),
+  message: z.string().max(4096).describe('Why, for people.'),
+  pod: z.string().max(253).optional().describe('The pod of the last try.'),
+  exitCode: z.int32().optional().describe('Exit code of its container.'),
+  logTail: z.string().max(8192).optional().describe('The last lines of its log.'),
+  time: timestamp.describe('When it failed.'),
+  buildHash: z.string().max(64).describe('Hash of the build that failed.'),
+});
+
+export const imageStatus = z.object({
+  observedGeneration: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('The generation that this status was computed from.'),
+  conditions: conditions.optional(),
+  artifact: artifact.optional().describe('The present artifact: what machines boot.'),
+  build: runningBuild.optional().describe('The build that is under way.'),
+  history: z
+    .array(artifact)
+    .max(50)
+    .optional()
+    .describe('Artifacts before the present one, newest first, as many as historyLimit keeps.')
+    .meta(ATOMIC_LIST),
+  lastFailure: lastFailure.optional().describe('The last build that failed. Gone once a build succeeds.'),
+  lastHandledRebuild: z
+    .string()
+    .max(256)
+    .optional()
+    .describe('The value of the annotation linuxkit.dev/rebuild-requested-at that was last acted upon.'),
+});
+
+export const linuxkitImage = z.object({
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal(IMAGE_KIND),
+  metadata: objectMeta,
+  spec: imageSpec,
+  status: imageStatus.optional(),
+});
+
+export type LinuxKitImage = Immutable<z.infer<typeof linuxkitImage>>;
+export type ImageSpec = LinuxKitImage['spec'];
+export type ImageStatus = Immutable<z.infer<typeof imageStatus>>;
+export type Artifact = Immutable<z.infer<typeof artifact>>;
+export type RunningBuild = Immutable<z.infer<typeof runningBuild>>;
+export type BuildReason = (typeof BUILD_REASONS)[number];
+export type LastFailure = Immutable<z.infer<typeof lastFailure>>;
+
+/**
+ * Reads a LinuxKitImage as the API server gives it. Fields of a later version are left aside;
+ * defaults are filled in. Throws an ApiError that names every offending field.
+ */
+export function parseImage(value: unknown): LinuxKitImage {
+  return parseObject(IMAGE_KIND, linuxkitImage, value);
+}
