@@ -10,7 +10,14 @@ import type { Digest } from '../oci/types.ts';
  * Everything of a tenant lies below its namespace. `_cache` cannot be an image: Kubernetes
  * names have no underscore. `build.json` is written last and marks the artifact complete.
  */
-export const ARTIFACT_FILES = ['kernel', 'initrd.img', 'cmdline', 'sbom.spdx.json', 'provenance.json', 'build.json'] as const;
+export const ARTIFACT_FILES = [
+  'kernel',
+  'initrd.img',
+  'cmdline',
+  'sbom.spdx.json',
+  'provenance.json',
+  'build.json',
+] as const;
 export type ArtifactFile = (typeof ARTIFACT_FILES)[number];
 
 export function artifactFolder(digest: Digest): string {

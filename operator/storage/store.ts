@@ -39,7 +39,11 @@ export interface ObjectWriter {
    * there. Throws `ObjectConflict` when other bytes hold the key, `ChecksumMismatch` when the source
    * delivered other bytes than announced (nothing is stored then).
    */
-  put(key: string, source: ObjectSource, options: { readonly signal: AbortSignal }): Promise<'created' | 'exists'>;
+  put(
+    key: string,
+    source: ObjectSource,
+    options: { readonly signal: AbortSignal },
+  ): Promise<'created' | 'exists'>;
 }
 
 export interface ObjectStore extends ObjectReader, ObjectWriter {
