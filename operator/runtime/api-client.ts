@@ -1,116 +1,26 @@
-import type { Dispatcher } from 'undici';
-import { messageOf } from '../errors.ts';
 import type { ClusterAccess } from './access.ts';
-import { ApiError, errorOfStatus } from './api-error.ts';
-import { type Clock, type Random, reasonOf, SYSTEM_CLOCK, sleep } from './clock.ts';
-import { Deadline } from './deadline.ts';
+import { ApiError, isNotFound } from './api-error.ts';
+import type {
+  ApplyOptions,
+  CallOptions,
+  DeleteOptions,
+  ListOptions,
+  ListPage,
+  PatchOptions,
+  PatchType,
+  Selection,
+  TokenReviewStatus,
+  WatchEvent,
+  WatchOptions,
+} from './api-options.ts';
+import { reasonOf } from './clock.ts';
 import { lines } from './lines.ts';
-import { type ClientMetrics, NO_METRICS } from './metrics.ts';
 import { type KubeObject, keyText, type ObjectKey, type Stored } from './objects.ts';
 import { apiVersionOf, type MetadataOnly, type Resource, resourceName } from './resources.ts';
+import { type Call, Transport, type TransportOptions, unreachable } from './transport.ts';
 
-export interface CallOptions {
-  readonly signal: AbortSignal;
-  /** For the whole call, waiting and trying again included. Default 30 s. */
-  readonly timeoutMs?: number;
-}
-
-export interface Selection {
-  /** All namespaces when absent. */
-  readonly namespace?: string;
-  readonly labelSelector?: string;
-  readonly fieldSelector?: string;
-  /** Asks for metadata alone: what the rest holds never reaches this process. */
-  readonly metadataOnly?: boolean;
-}
-
-export interface ListOptions extends CallOptions, Selection {
-  /** Objects a page. Default 500. */
-  readonly pageSize?: number;
-}
-
-export interface ListPage<T extends KubeObject> {
-  readonly items: readonly Stored<T>[];
-  readonly resourceVersion: string;
-}
-
-export interface ApplyOptions extends CallOptions {
-  readonly fieldManager: string;
-  /** Takes fields over from other managers. Default true: a controller means what it applies. */
-  readonly force?: boolean;
-  readonly dryRun?: boolean;
-}
-
-export interface DeleteOptions extends CallOptions {
-  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
-  /** Refused with `Conflict` when the object under this name is another one. */
-  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
-  readonly gracePeriodSeconds?: number;
-}
-
-export type PatchType = 'merge' | 'json' | 'strategic';
-
-export interface PatchOptions extends CallOptions {
-  /** Default `merge` (RFC 7386). `json` is RFC 6902. */
-  readonly type?: PatchType;
-  readonly subresource?: string;
-  readonly fieldManager?: string;
-}
-
-export interface WatchOptions extends Selection {
-  readonly signal: AbortSignal;
-  readonly resourceVersion: string;
-  /** After which the server ends the watch by itself. */
-  readonly timeoutSeconds: number;
-  /** Called for every piece of data that arrives. */
-  readonly heard?: () => void;
-}
-
-export type WatchEvent<T extends KubeObject> =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Stored<T> }
-  | {
-      readonly type: 'BOOKMARK';
-      readonly object: { readonly metadata: { readonly resourceVersion: string } };
-    }
-  | { readonly type: 'ERROR'; readonly object: unknown };
-
-export interface TokenReviewStatus {
-  readonly authenticated?: boolean;
-  readonly audiences?: readonly string[];
-  readonly error?: string;
-  readonly user?: {
-    readonly username?: string;
-    readonly uid?: string;
-    readonly groups?: readonly string[];
-    readonly extra?: Readonly<Record<string, readonly string[]>>;
-  };
-}
-
-export interface ApiClientOptions {
-  readonly userAgent?: string;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  readonly metrics?: ClientMetrics;
-}
-
-interface Call {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | undefined>>;
-  readonly body?: unknown;
-  readonly contentType?: string;
-  readonly accept?: string;
-  /** Names the call in errors: verb, resource, key. */
-  readonly what: string;
-  /** Largest answer that is read, in bytes. */
-  readonly limit?: number;
-}
-
-const DEFAULT_TIMEOUT_MS = 30_000;
-const ANSWER_LIMIT = 64 * 1024 * 1024;
-const ERROR_LIMIT = 64 * 1024;
+/** Largest watch event, in bytes: etcd keeps no object above a few MiB. */
 const EVENT_LIMIT = 16 * 1024 * 1024;
-const LONGEST_RETRY_AFTER_S = 30;
 
 const PATCH_CONTENT_TYPE = {
   merge: 'application/merge-patch+json',
@@ -123,22 +33,17 @@ const PATCH_CONTENT_TYPE = {
  * know is lost on the way (the generated client's serialiser drops them).
  *
  * Every failure is an {@link ApiError}, or the reason with which the caller's signal was aborted.
- * A call is sent again only when the server says that it did not take it (429, or 503 with
- * Retry-After); everything else is for the controllers' own backoff.
  */
 export class ApiClient {
-  readonly access: ClusterAccess;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #metrics: ClientMetrics;
-  readonly #userAgent: string;
+  readonly #transport: Transport;
 
-  constructor(access: ClusterAccess, options: ApiClientOptions = {}) {
-    this.access = access;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#random = options.random ?? Math.random;
-    this.#metrics = options.metrics ?? NO_METRICS.client;
-    this.#userAgent = options.userAgent ?? 'linuxkit-operator';
+  constructor(access: ClusterAccess, options: TransportOptions = {}) {
+    this.#transport = new Transport(access, options);
+  }
+
+  /** The API server's address and our credentials for it. */
+  get access(): ClusterAccess {
+    return this.#transport.access;
   }
 
   async get<T extends KubeObject>(
@@ -162,7 +67,7 @@ export class ApiClient {
     try {
       return await this.get(type, key, options);
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'NotFound') return undefined;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }
@@ -182,7 +87,7 @@ export class ApiClient {
       };
       return await this.#object<MetadataOnly>(type, call, options);
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'NotFound') return undefined;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }
@@ -201,7 +106,7 @@ export class ApiClient {
   async *pages<T extends KubeObject>(type: Resource<T>, options: ListOptions): AsyncGenerator<ListPage<T>> {
     let next: string | undefined;
     do {
-      const answer = await this.#json(
+      const answer = await this.#transport.json(
         {
           method: 'GET',
           path: pathOf(type, options.namespace === undefined ? {} : { namespace: options.namespace }),
@@ -332,7 +237,7 @@ export class ApiClient {
   async delete(type: Resource<KubeObject>, key: ObjectKey, options: DeleteOptions): Promise<boolean> {
     const { propagation, preconditions, gracePeriodSeconds } = options;
     try {
-      await this.#json(
+      await this.#transport.json(
         {
           method: 'DELETE',
           path: pathOf(type, key),
@@ -349,7 +254,7 @@ export class ApiClient {
       );
       return true;
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'NotFound') return false;
+      if (isNotFound(error)) return false;
       throw error;
     }
   }
@@ -361,7 +266,7 @@ export class ApiClient {
     subresource: string,
     options: CallOptions & { readonly method: 'GET' | 'POST' | 'PUT'; readonly body?: unknown },
   ): Promise<unknown> {
-    return await this.#json(
+    return await this.#transport.json(
       {
         method: options.method,
         path: pathOf(type, key, subresource),
@@ -383,22 +288,24 @@ export class ApiClient {
     },
   ): Promise<string> {
     const path = `api/v1/namespaces/${encodeURIComponent(key.namespace)}/pods/${encodeURIComponent(key.name)}/log`;
-    return await this.#text(
-      {
-        method: 'GET',
-        path,
-        // limitBytes counts from the first of those lines: asked for alone it would cut off the end.
-        query: {
-          container: options.container,
-          tailLines: String(options.tailLines),
-          previous: options.previous === true ? 'true' : undefined,
+    return await this.#transport
+      .text(
+        {
+          method: 'GET',
+          path,
+          // limitBytes counts from the first of those lines: asked for alone it would cut off the end.
+          query: {
+            container: options.container,
+            tailLines: String(options.tailLines),
+            previous: options.previous === true ? 'true' : undefined,
+          },
+          accept: 'text/plain, application/json',
+          what: `read the log of pod ${keyText(key)}`,
+          limit: 4 * 1024 * 1024,
         },
-        accept: 'text/plain, application/json',
-        what: `read the log of pod ${keyText(key)}`,
-        limit: 4 * 1024 * 1024,
-      },
-      options,
-    ).then((text) => lastBytes(text, options.limitBytes));
+        options,
+      )
+      .then((text) => lastBytes(text, options.limitBytes));
   }
 
   /** Asks whose token this is (authentication.k8s.io/v1). The token itself is never in an error. */
@@ -407,7 +314,7 @@ export class ApiClient {
     audiences: readonly string[],
     options: CallOptions,
   ): Promise<TokenReviewStatus> {
-    const answer = await this.#json(
+    const answer = await this.#transport.json(
       {
         method: 'POST',
         path: 'apis/authentication.k8s.io/v1/tokenreviews',
@@ -430,7 +337,7 @@ export class ApiClient {
     },
     options: CallOptions,
   ): Promise<boolean> {
-    const answer = await this.#json(
+    const answer = await this.#transport.json(
       {
         method: 'POST',
         path: 'apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
@@ -448,7 +355,7 @@ export class ApiClient {
 
   /** The server's `gitVersion`; also the cheapest proof that it answers and knows us. */
   async serverVersion(options: CallOptions): Promise<string> {
-    const answer = await this.#json(
+    const answer = await this.#transport.json(
       { method: 'GET', path: 'version', what: 'read the server version' },
       options,
     );
@@ -479,7 +386,7 @@ export class ApiClient {
         : {}),
       what,
     };
-    const response = await this.#openWatch(call, options.signal);
+    const response = await this.#transport.stream(call, options.signal);
     options.heard?.();
     try {
       for await (const line of lines(heard(response.body, options.heard), EVENT_LIMIT)) {
@@ -493,119 +400,17 @@ export class ApiClient {
     }
   }
 
-  /** The deadline is for the answer's beginning; how long the watch then lasts is the caller's affair. */
-  async #openWatch(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const stop = new AbortController();
-    const onAbort = (): void => stop.abort(reasonOf(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    const timer = this.#clock.timer(DEFAULT_TIMEOUT_MS, () =>
-      stop.abort(timedOut(call.what, DEFAULT_TIMEOUT_MS)),
-    );
-    try {
-      const response = await this.#send(call, stop.signal);
-      response.body.once('close', () => signal.removeEventListener('abort', onAbort));
-      return response;
-    } catch (error) {
-      signal.removeEventListener('abort', onAbort);
-      throw error;
-    } finally {
-      timer[Symbol.dispose]();
-    }
-  }
-
   async #object<T extends KubeObject>(
     type: Resource<KubeObject>,
     call: Call,
     options: CallOptions,
   ): Promise<Stored<T>> {
-    const answer = await this.#json(call, options);
+    const answer = await this.#transport.json(call, options);
     const metadata = (answer as Partial<KubeObject> | undefined)?.metadata;
     if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') {
       throw new ApiError('InvalidAnswer', `${call.what}: the answer is not an object`);
     }
     return named(type, answer as Stored<T>);
-  }
-
-  async #json(call: Call, options: CallOptions): Promise<unknown> {
-    const text = await this.#text(call, options);
-    if (text === '') return undefined;
-    try {
-      return JSON.parse(text) as unknown;
-    } catch (error) {
-      throw new ApiError('InvalidAnswer', `${call.what}: the answer is not JSON`, { cause: error });
-    }
-  }
-
-  /** Sends a call until it is taken, within the deadline. */
-  async #text(call: Call, options: CallOptions): Promise<string> {
-    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    using deadline = new Deadline(this.#clock, options.signal, timeoutMs, () =>
-      timedOut(call.what, timeoutMs),
-    );
-    for (;;) {
-      try {
-        const response = await this.#send(call, deadline.signal);
-        return await bodyText(response, call.limit ?? ANSWER_LIMIT, call.what, deadline.signal);
-      } catch (error) {
-        const waitMs = retryAfterMs(error);
-        if (waitMs === undefined) throw error;
-        this.#metrics.retry({
-          method: call.method,
-          host: this.access.server.host,
-          code: String((error as ApiError).status),
-        });
-        // A little later than told, or everyone who was told the same comes back at once.
-        await sleep(this.#clock, waitMs * (1 + 0.2 * this.#random()), deadline.signal);
-      }
-    }
-  }
-
-  /** One exchange. A 401 is tried once more with new credentials: the token may just have rotated. */
-  async #send(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    try {
-      return await this.#exchange(call, signal);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== 'Unauthorized') throw error;
-      this.access.forget();
-      return await this.#exchange(call, signal);
-    }
-  }
-
-  async #exchange(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    if (signal.aborted) throw reasonOf(signal);
-    const { dispatcher, headers } = await this.access.credentials();
-    const started = this.#clock.monotonic();
-    const observe = (code: string): void =>
-      this.#metrics.request({
-        method: call.method,
-        host: this.access.server.host,
-        code,
-        seconds: (this.#clock.monotonic() - started) / 1000,
-      });
-    let response: Dispatcher.ResponseData;
-    try {
-      response = await dispatcher.request({
-        origin: this.access.server.origin,
-        path: this.access.server.pathname + call.path + queryText(call.query),
-        method: call.method,
-        headers: {
-          ...headers,
-          accept: call.accept ?? 'application/json',
-          'user-agent': this.#userAgent,
-          ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
-        },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        signal,
-      });
-    } catch (error) {
-      observe('<error>');
-      throw signal.aborted ? reasonOf(signal) : unreachable(call.what, error);
-    }
-    observe(String(response.statusCode));
-    if (response.statusCode < 400) return response;
-    const body = await bodyText(response, ERROR_LIMIT, call.what, signal);
-    throw errorOfStatus(call.what, response.statusCode, body, retryAfterHeader(response));
   }
 }
 
@@ -625,13 +430,6 @@ function told(verb: string, type: Resource<KubeObject>, key: Partial<ObjectKey>)
 
 function selectors(selection: Selection): Record<string, string | undefined> {
   return { labelSelector: selection.labelSelector, fieldSelector: selection.fieldSelector };
-}
-
-function queryText(query: Call['query']): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) search.set(name, value);
-  const text = search.toString();
-  return text === '' ? '' : `?${text}`;
 }
 
 /** Items of a list come without `apiVersion` and `kind`, and metadata-only ones with the kind of their envelope. */
@@ -670,51 +468,6 @@ async function* heard(
     notify?.();
     yield chunk;
   }
-}
-
-async function bodyText(
-  response: Dispatcher.ResponseData,
-  limit: number,
-  what: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-      size += chunk.length;
-      if (size > limit)
-        throw new ApiError('InvalidAnswer', `${what}: the answer is longer than ${limit} bytes`);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (signal.aborted) throw reasonOf(signal);
-    throw error instanceof ApiError ? error : unreachable(what, error);
-  }
-  return Buffer.concat(chunks, size).toString('utf8');
-}
-
-function retryAfterHeader(response: Dispatcher.ResponseData): number | undefined {
-  const value = response.headers['retry-after'];
-  const seconds = typeof value === 'string' ? Number(value) : Number.NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
-}
-
-/** How long the server asks to wait before the same call may be sent again, if it did. */
-function retryAfterMs(error: unknown): number | undefined {
-  if (!(error instanceof ApiError)) return undefined;
-  const asked = error.retryAfterSeconds;
-  if (error.status === 429) return Math.min(asked ?? 1, LONGEST_RETRY_AFTER_S) * 1000;
-  if (error.status === 503 && asked !== undefined) return Math.min(asked, LONGEST_RETRY_AFTER_S) * 1000;
-  return undefined;
-}
-
-function timedOut(what: string, ms: number): ApiError {
-  return new ApiError('Timeout', `${what}: no answer within ${ms / 1000} s`);
-}
-
-function unreachable(what: string, error: unknown): ApiError {
-  return new ApiError('Unreachable', `${what}: ${messageOf(error)}`, { cause: error });
 }
 
 /** The last `limit` bytes as text, beginning at a whole character. */

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
-import type { ApiClient, Selection } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
 import { ApiError, detailsOf, isGone } from './api-error.ts';
+import type { Selection } from './api-options.ts';
 import { Backoff } from './backoff.ts';
 import { type Clock, type Random, sleep } from './clock.ts';
 import type { Logger } from './logger.ts';
