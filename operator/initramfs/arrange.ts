@@ -1,0 +1,165 @@
+import type { Entry, FileEntry, Metadata } from './entry.ts';
+import { parentOf } from './entry.ts';
+import { InitramfsError, shown } from './error.ts';
+import { MAX_FILE_SIZE, MAX_MAJOR, MAX_MINOR, MAX_NAME, MAX_OWNER, MAX_PATH, TRAILER } from './newc.ts';
+
+/** An entry ready to be written: hard links are groups of files that share an inode. */
+export type ArrangedEntry = Exclude<Entry, { type: 'link' }> & {
+  /** Position of the first name of the same inode in the arranged list; its own for all but later names. */
+  readonly inode: number;
+  /** Names of the inode; 1 for everything but hard links. */
+  readonly names: number;
+};
+
+/**
+ * Puts the entries of one member in the order in which they are written, parents first and the
+ * same for the same tree, and refuses everything that the kernel's unpacker would drop or
+ * misread without a word: the error names the entry. `outside` tells whether a folder exists
+ * in an earlier member of the same initramfs.
+ */
+export function arrange(
+  entries: readonly Entry[],
+  outside: (path: string) => boolean = () => false,
+): readonly ArrangedEntry[] {
+  const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  const byPath = new Map<string, Entry>();
+  for (const entry of sorted) {
+    checkPath(entry.path);
+    if (byPath.has(entry.path)) {
+      throw new InitramfsError('DuplicatePath', `${shown(entry.path)} appears twice in one member`);
+    }
+    checkParent(entry.path, byPath, outside);
+    if (entry.type !== 'link') checkFields(entry);
+    byPath.set(entry.path, entry);
+  }
+  return resolveLinks(sorted, byPath);
+}
+
+function checkPath(path: string): void {
+  if (path === TRAILER) {
+    throw new InitramfsError(
+      'InvalidPath',
+      `${shown(path)} is the name that ends an archive; no file can have it`,
+    );
+  }
+  if (path.includes('\0')) throw new InitramfsError('InvalidPath', `${shown(path)} contains a NUL`);
+  if (Buffer.byteLength(path) > MAX_PATH) {
+    throw new InitramfsError('InvalidPath', `${shown(path)} is longer than ${MAX_PATH} bytes`);
+  }
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.' || part === '..') {
+      throw new InitramfsError('InvalidPath', `${shown(path)} is not a plain relative path`);
+    }
+    if (part.length * 3 > MAX_NAME && Buffer.byteLength(part) > MAX_NAME) {
+      throw new InitramfsError('InvalidPath', `${shown(path)} has a part longer than ${MAX_NAME} bytes`);
+    }
+  }
+}
+
+function checkParent(
+  path: string,
+  seen: ReadonlyMap<string, Entry>,
+  outside: (path: string) => boolean,
+): void {
+  const parent = parentOf(path);
+  if (parent === undefined) return;
+  const entry = seen.get(parent);
+  if (entry?.type === 'directory') return;
+  if (entry === undefined && outside(parent)) return;
+  const why = entry === undefined ? 'has no entry of its own' : `is a ${entry.type}, not a directory`;
+  throw new InitramfsError(
+    'MissingParent',
+    `${shown(path)} would be lost: its folder ${shown(parent)} ${why}`,
+  );
+}
+
+function checkFields(entry: Exclude<Entry, { type: 'link' }>): void {
+  const { path } = entry;
+  checkNumber(path, 'mode', entry.mode, 0o7777);
+  checkNumber(path, 'uid', entry.uid, MAX_OWNER);
+  checkNumber(path, 'gid', entry.gid, MAX_OWNER);
+  switch (entry.type) {
+    case 'file':
+      checkNumber(path, 'size', entry.size, MAX_FILE_SIZE);
+      return;
+    case 'symlink': {
+      const length = Buffer.byteLength(entry.target);
+      if (length === 0 || length > MAX_PATH || entry.target.includes('\0')) {
+        throw new InitramfsError(
+          'Unrepresentable',
+          `symlink ${shown(path)} has a target of ${length} bytes; 1 to ${MAX_PATH} without NUL are possible`,
+        );
+      }
+      return;
+    }
+    case 'character':
+    case 'block':
+      checkNumber(path, 'device major', entry.major, MAX_MAJOR);
+      checkNumber(path, 'device minor', entry.minor, MAX_MINOR);
+      return;
+    case 'directory':
+    case 'fifo':
+      return;
+    default:
+      entry satisfies never;
+  }
+}
+
+function checkNumber(path: string, what: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return;
+  throw new InitramfsError(
+    'Unrepresentable',
+    `${shown(path)} has ${what} ${value}; an initramfs can hold 0 to ${max}`,
+  );
+}
+
+function resolveLinks(
+  sorted: readonly Entry[],
+  byPath: ReadonlyMap<string, Entry>,
+): readonly ArrangedEntry[] {
+  const targets = new Map<string, Exclude<Entry, { type: 'link' }>>();
+  const names = new Map<FileEntry, number>();
+  for (const entry of sorted) {
+    if (entry.type !== 'link') continue;
+    const target = linkTarget(entry.path, byPath);
+    targets.set(entry.path, target);
+    if (target.type === 'file') names.set(target, (names.get(target) ?? 1) + 1);
+  }
+  const first = new Map<FileEntry, number>();
+  return sorted.map((entry, index) => {
+    const whole = entry.type === 'link' ? targets.get(entry.path) : entry;
+    if (whole === undefined) throw new InitramfsError('InvalidLink', `${shown(entry.path)} links to nothing`);
+    if (whole.type !== 'file') return { ...whole, path: entry.path, inode: index, names: 1 };
+    const count = names.get(whole) ?? 1;
+    const inode = first.get(whole) ?? index;
+    first.set(whole, inode);
+    return { ...whole, path: entry.path, inode, names: count };
+  });
+}
+
+/** Follows hard links to what they name. Another name of anything but a file becomes a copy of it. */
+function linkTarget(path: string, byPath: ReadonlyMap<string, Entry>): Exclude<Entry, { type: 'link' }> {
+  const visited = new Set<string>();
+  for (let at = path; ; ) {
+    if (visited.has(at))
+      throw new InitramfsError('InvalidLink', `hard link ${shown(path)} leads back to itself`);
+    visited.add(at);
+    const entry = byPath.get(at);
+    if (entry === undefined) {
+      throw new InitramfsError(
+        'InvalidLink',
+        `hard link ${shown(path)} names ${shown(at)}, which is not there`,
+      );
+    }
+    if (entry.type === 'directory') {
+      throw new InitramfsError('InvalidLink', `hard link ${shown(path)} names the directory ${shown(at)}`);
+    }
+    if (entry.type !== 'link') return entry;
+    at = entry.target;
+  }
+}
+
+/** The nearest time that the format can hold, in whole seconds. */
+export function representableTime(mtime: Metadata['mtime']): number {
+  return Math.min(Math.max(Math.floor(mtime), 0), 0xffff_ffff);
+}

@@ -1,0 +1,97 @@
+import { crc32, deflateRaw } from 'node:zlib';
+import type { Sink } from './archive.ts';
+import type { Compressor } from './compressor.ts';
+
+/** Bytes compressed by one call; blocks of one stream are compressed on several cores. */
+const BLOCK_SIZE = 512 * 1024;
+/** How far back deflate can refer (RFC 1951, section 2): what a block knows of the one before it. */
+const WINDOW_SIZE = 32 * 1024;
+/** RFC 1952, section 2.3: deflate, no flags, no time, no extra flags, Unix. */
+const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+const Z_SYNC_FLUSH = 2;
+const Z_FINISH = 4;
+
+/**
+ * One gzip stream, made of deflate blocks that are compressed side by side: each but the last
+ * ends byte-aligned by a sync flush and begins with the window of its predecessor. The result
+ * depends on the input alone, not on how many blocks were under way.
+ */
+export class GzipCompressor implements Compressor {
+  readonly #sink: Sink;
+  readonly #level: number;
+  readonly #parallel: number;
+  /** Compressed blocks in their order, at most `parallel` of them. */
+  readonly #underWay: Promise<Buffer>[] = [];
+  #block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
+  #used = 0;
+  #window: Buffer | undefined;
+  #crc = 0;
+  #size = 0;
+  #begun = false;
+
+  constructor(options: { readonly level: number; readonly parallel: number; readonly sink: Sink }) {
+    this.#sink = options.sink;
+    this.#level = options.level;
+    this.#parallel = Math.max(1, options.parallel);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#crc = crc32(bytes, this.#crc);
+    this.#size += bytes.length;
+    for (let at = 0; at < bytes.length; ) {
+      // A full block waits for the byte after it: only then is it known not to be the last.
+      if (this.#used === BLOCK_SIZE) await this.#submit(Z_SYNC_FLUSH);
+      const part = bytes.subarray(at, at + BLOCK_SIZE - this.#used);
+      this.#block.set(part, this.#used);
+      this.#used += part.length;
+      at += part.length;
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#submit(Z_FINISH);
+    while (this.#underWay.length > 0) await this.#emit();
+    const trailer = Buffer.alloc(8);
+    trailer.writeUInt32LE(this.#crc, 0);
+    trailer.writeUInt32LE(this.#size % 0x1_0000_0000, 4);
+    await this.#sink(trailer);
+  }
+
+  destroy(): void {
+    this.#underWay.length = 0;
+  }
+
+  async #submit(finishFlush: number): Promise<void> {
+    const block = this.#block.subarray(0, this.#used);
+    const compressed = deflate(block, {
+      level: this.#level,
+      finishFlush,
+      chunkSize: BLOCK_SIZE / 2,
+      ...(this.#window === undefined ? {} : { dictionary: this.#window }),
+    });
+    // Awaited in its turn; a failure before that is not unhandled.
+    compressed.catch(() => undefined);
+    this.#underWay.push(compressed);
+    this.#window = Buffer.from(block.subarray(-WINDOW_SIZE));
+    this.#block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
+    this.#used = 0;
+    if (this.#underWay.length >= this.#parallel) await this.#emit();
+  }
+
+  async #emit(): Promise<void> {
+    const next = this.#underWay.shift();
+    if (next === undefined) return;
+    const compressed = await next;
+    if (!this.#begun) {
+      this.#begun = true;
+      await this.#sink(HEADER);
+    }
+    await this.#sink(compressed);
+  }
+}
+
+function deflate(block: Buffer, options: Parameters<typeof deflateRaw>[1]): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    deflateRaw(block, options, (error, result) => (error === null ? resolve(result) : reject(error)));
+  });
+}

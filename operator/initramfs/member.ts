@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import type { MemberDevice, Sink } from './archive.ts';
+import { archiveSize, writeArchive } from './archive.ts';
+import type { ArrangedEntry } from './arrange.ts';
+import type { MemberCompression } from './compressor.ts';
+import { createCompressor } from './compressor.ts';
+
+/** Size in bytes and SHA-256 as 64 hex digits of a run of bytes. */
+export interface ByteSum {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** A finished member: the compressed bytes, and the archive that they hold. */
+export interface MemberSum {
+  readonly stored: ByteSum;
+  readonly archive: ByteSum;
+}
+
+/** A number of its own for the member at `place`; the same in every build, so that members can be cached. */
+export function deviceOf(place: string): MemberDevice {
+  const digest = createHash('sha256').update(place).digest();
+  return { major: digest.readUInt32BE(0), minor: digest.readUInt32BE(4) };
+}
+
+/**
+ * Writes one compressed member of an initramfs to `sink`: a gzip stream or a zstd frame that ends
+ * where an entry ends, as the kernel demands. Nothing is held but a few chunks.
+ */
+export async function writeMember(
+  entries: readonly ArrangedEntry[],
+  options: {
+    readonly device: MemberDevice;
+    readonly trailer: boolean;
+    readonly compression: MemberCompression;
+    /** How many cores the compressor may use; the result does not depend on it. */
+    readonly parallel: number;
+    readonly signal: AbortSignal;
+  },
+  sink: Sink,
+): Promise<MemberSum> {
+  const archive = createHash('sha256');
+  const stored = createHash('sha256');
+  const size = archiveSize(entries, options.trailer);
+  let storedSize = 0;
+  const compressor = createCompressor(options.compression, {
+    size,
+    parallel: options.parallel,
+    async sink(bytes) {
+      stored.update(bytes);
+      storedSize += bytes.length;
+      await sink(bytes);
+    },
+  });
+  try {
+    await writeArchive(entries, options, async (bytes) => {
+      archive.update(bytes);
+      await compressor.write(bytes);
+    });
+    await compressor.end();
+  } finally {
+    compressor.destroy();
+  }
+  return {
+    stored: { size: storedSize, sha256: stored.digest('hex') },
+    archive: { size, sha256: archive.digest('hex') },
+  };
+}
