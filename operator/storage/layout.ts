@@ -1,4 +1,10 @@
-import type { Digest } from '../oci/types.ts';
+import { type Digest, isDigest } from '../oci/types.ts';
+
+const CACHE_FOLDER = '_cache';
+/** SHA-256, shortened or not, as hex digits. */
+const HEX = /^[0-9a-f]{16,64}$/;
+/** A Kubernetes object name: an RFC 1123 subdomain. */
+const IMAGE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 /**
  * Where things lie in the bucket:
@@ -39,4 +45,34 @@ export function resultKey(hex: string): string {
 
 export function inNamespace(namespace: string, key: string): string {
   return `${namespace}/${key}`;
+}
+
+/** What a key relative to the namespace's prefix names. */
+export type Place =
+  | {
+      readonly kind: 'artifact';
+      readonly image: string;
+      readonly digest: Digest;
+      readonly file: ArtifactFile;
+    }
+  | { readonly kind: 'member' | 'result' };
+
+/** Undefined for a key that none of the functions above makes. */
+export function placeOf(key: string): Place | undefined {
+  const [first, second, third, ...rest] = key.split('/');
+  if (first === undefined || second === undefined || third === undefined || rest.length > 0) return undefined;
+  if (first === CACHE_FOLDER) {
+    if (!HEX.test(third)) return undefined;
+    if (second === 'members') return { kind: 'member' };
+    return second === 'results' ? { kind: 'result' } : undefined;
+  }
+  const digest = digestOfFolder(second);
+  const file = ARTIFACT_FILES.find((name) => name === third);
+  if (!IMAGE_NAME.test(first) || digest === undefined || file === undefined) return undefined;
+  return { kind: 'artifact', image: first, digest, file };
+}
+
+export function digestOfFolder(folder: string): Digest | undefined {
+  const digest = folder.replace('-', ':');
+  return digest !== folder && isDigest(digest) ? digest : undefined;
 }

@@ -58,6 +58,8 @@ export type StorageErrorCode =
   | 'ChecksumMismatch'
   | 'StorageUnavailable'
   | 'StorageDenied'
-  | 'InvalidKey';
+  | 'InvalidKey'
+  /** `build.json` is not the record of the artifact it lies with. */
+  | 'InvalidRecord';
 
 export class StorageError extends CodedError<StorageErrorCode> {}
