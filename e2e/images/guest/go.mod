@@ -1,0 +1,3 @@
+module linuxkit-operator/guest
+
+go 1.24
