@@ -1,85 +1,68 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buildImage } from '../docker/build.ts';
+import type { DockerEngine } from '../docker/engine.ts';
 import { run } from '../process/run.ts';
+import type { Reporter } from '../progress/reporter.ts';
 import { makeBaseImages } from './base-images.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
+const COMMON = ['package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'scripts/bundle.ts'];
 
 /**
- * Builds the repository's Dockerfile on the Docker engine at `env` and returns the image's name.
- * The tag is a digest of what went in: the same sources are built once.
+ * Builds the repository's Dockerfile and returns the image's name. Its tag is a digest of what
+ * went in, so the same sources are built once.
  */
 export async function buildOperatorImage(
-  env: Readonly<Record<string, string>>,
+  engine: DockerEngine,
+  reporter: Reporter,
   signal: AbortSignal,
 ): Promise<string> {
-  const tag = await sourceDigest([
-    'Dockerfile',
-    'package.json',
-    'package-lock.json',
-    '.npmrc',
-    'tsconfig.json',
-    'scripts/bundle.ts',
-    'operator',
-  ]);
-  return await buildOnce(`linuxkit-operator:${tag}`, 'Dockerfile', ROOT, env, signal);
+  return await buildOnce('linuxkit-operator', 'Dockerfile', ['operator'], engine, reporter, signal);
 }
 
 /** Builds the image that KubeVirt's stand-in runs from. */
 export async function buildStandInImage(
-  env: Readonly<Record<string, string>>,
+  engine: DockerEngine,
+  reporter: Reporter,
   signal: AbortSignal,
 ): Promise<string> {
-  const tag = await sourceDigest([
-    'package-lock.json',
-    'scripts/bundle.ts',
-    'operator/runtime',
-    'operator/errors.ts',
-    'e2e/kubevirt',
-  ]);
-  return await buildOnce(`kubevirt-stand-in:${tag}`, 'e2e/kubevirt/Dockerfile', ROOT, env, signal);
+  const sources = ['operator/runtime', 'operator/errors.ts', 'e2e/kubevirt'];
+  return await buildOnce('kubevirt-stand-in', 'e2e/kubevirt/Dockerfile', sources, engine, reporter, signal);
 }
 
 async function buildOnce(
-  image: string,
+  name: string,
   dockerfile: string,
-  context: string,
-  env: Readonly<Record<string, string>>,
+  sources: readonly string[],
+  engine: DockerEngine,
+  reporter: Reporter,
   signal: AbortSignal,
 ): Promise<string> {
-  const present = await run('docker', ['image', 'ls', '--quiet', image], { signal, env });
-  if (present.trim() !== '') return image;
-  const bases = await makeBaseImages(env, signal);
-  await run(
-    'docker',
-    [
-      'build',
-      '--network=host',
-      '--file',
-      join(context, dockerfile),
-      '--build-arg',
-      `BUILD_IMAGE=${bases.build}`,
-      '--build-arg',
-      `RUNTIME_IMAGE=${bases.runtime}`,
-      '--tag',
-      image,
-      context,
-    ],
-    { signal, env, timeout: 600_000, advice: 'see the end of the build log above' },
+  const tag = `${name}:${await sourceDigest([dockerfile, ...COMMON, ...sources])}`;
+  const present = await run('docker', ['image', 'ls', '--quiet', tag], { signal, env: engine.env });
+  if (present.trim() !== '') return tag;
+  const bases = await makeBaseImages(engine.env, signal);
+  const buildArguments = { BUILD_IMAGE: bases.build, RUNTIME_IMAGE: bases.runtime };
+  await buildImage(
+    engine,
+    { context: ROOT, dockerfile: join(ROOT, dockerfile), tag, buildArguments, network: 'host' },
+    reporter,
+    signal,
   );
-  return image;
+  return tag;
 }
 
 async function sourceDigest(paths: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
   for (const path of paths) {
     const full = join(ROOT, path);
-    const names = await readdir(full, { recursive: true, withFileTypes: true }).catch(() => undefined);
+    const entries = await readdir(full, { recursive: true, withFileTypes: true }).catch(() => undefined);
     const files =
-      names === undefined
+      entries === undefined
         ? [full]
-        : names
+        : entries
             .filter((entry) => entry.isFile() && !entry.name.endsWith('.test.ts'))
             .map((entry) => join(entry.parentPath, entry.name));
     for (const file of files.sort()) hash.update(`${file.slice(ROOT.length)}\0`).update(await readFile(file));
