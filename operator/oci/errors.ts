@@ -36,3 +36,8 @@ export class OciError extends CodedError<OciErrorCode> {}
 export function limitExceeded(name: string, value: number, where: string): OciError {
   return new OciError('LimitExceeded', `${where}: more than ${name} allows (${value})`);
 }
+
+/** A name out of an image as it may stand in a message: quoted, control characters escaped, not too long. */
+export function quotePath(path: string): string {
+  return JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path);
+}

@@ -1,4 +1,4 @@
-import { limitExceeded, OciError } from '../errors.ts';
+import { limitExceeded, OciError, quotePath } from '../errors.ts';
 import { BLOCK_BYTES } from './block.ts';
 import type { TarHeader } from './entry.ts';
 import { decodeText, parseHeader, type RawHeader, type RecordKind } from './header.ts';
@@ -104,13 +104,13 @@ export class TarDecoder {
 
     const type = kind === 'file' && raw.old && path.endsWith('/') ? 'directory' : kind;
     const size = type === 'file' ? (pax.size ?? raw.size) : 0;
-    if (size < 0) throw new OciError('InvalidTar', `${where}: ${quote(path)} has a negative size`);
+    if (size < 0) throw new OciError('InvalidTar', `${where}: ${quotePath(path)} has a negative size`);
     if (offset + BLOCK_BYTES + size > this.#limits.maxTarBytes) {
       throw limitExceeded('maxTarBytes', this.#limits.maxTarBytes, where);
     }
     this.#account(path, linkTarget, pax.xattrs, where);
     if (path.includes('\0') || linkTarget.includes('\0')) {
-      throw new OciError('UnsafePath', `${where}: ${quote(path)} or its link target holds a NUL`);
+      throw new OciError('UnsafePath', `${where}: ${quotePath(path)} or its link target holds a NUL`);
     }
     return {
       path,
@@ -153,10 +153,6 @@ function id(value: number, field: string, path: string, where: string): number {
   if (value >= 0 && value <= 0xff_ff_ff_ff) return value;
   throw new OciError(
     'InvalidTar',
-    `${where}: the ${field} of ${quote(path)} is not between 0 and 4294967295`,
+    `${where}: the ${field} of ${quotePath(path)} is not between 0 and 4294967295`,
   );
-}
-
-function quote(path: string): string {
-  return JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path);
 }
