@@ -1,4 +1,4 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DeleteObjectsCommand,
@@ -9,6 +9,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { checkedKey, checkedPrefix, keyProblem } from '../key.ts';
+import { relay } from '../relay.ts';
 import {
   type ObjectInfo,
   type ObjectSource,
@@ -68,25 +69,28 @@ export class S3Store implements ObjectStore {
     const command = new GetObjectCommand({
       Bucket: this.#bucket,
       Key: checkedKey(key),
-      ChecksumMode: 'ENABLED',
       ...(range === undefined ? {} : { Range: `bytes=${range.first}-${range.last}` }),
     });
+    askForChecksum(command);
     try {
       const answer = await this.#client.send(command, { abortSignal: signal });
       if (!(answer.Body instanceof Readable)) throw new TypeError('the answer has no body');
-      const body = addAbortSignal(signal, answer.Body);
-      if (range === undefined) {
+      const { Body: body } = answer;
+      const failure = (error: unknown) => storageErrorOf(error, `reading object ${key}`);
+      const whole = range === undefined;
+      if (whole) {
         const info = infoOf(key, answer);
-        return { info, body: info.sha256 === undefined ? body : checked(body, info.size, info.sha256, key) };
+        return { info, body: relay(body, info, { signal, whole, failure }) };
       }
       const [first, last, size] = contentRangeOf(answer.ContentRange);
       if (first !== range.first || last !== range.last) {
         body.destroy();
-        throw new RangeError(
+        throw new TypeError(
           `asked for bytes ${range.first}-${range.last}, got ${answer.ContentRange ?? 'everything'}`,
         );
       }
-      return { info: { ...infoOf(key, answer), size }, body };
+      const info = { ...infoOf(key, answer), size };
+      return { info, body: relay(body, info, { signal, whole, failure }) };
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof Error && error.name === 'InvalidRange') {
@@ -237,11 +241,19 @@ function infoOf(
   };
 }
 
-function checked(body: Readable, size: number, sha256: string, key: string): Readable {
-  const checking = new VerifiedStream({ size, sha256 }, `object ${key}`);
-  body.on('error', (error) => checking.destroy(error));
-  checking.on('close', () => body.destroy());
-  return body.pipe(checking);
+/**
+ * Asks for the stored SHA-256 by the header itself. Asked by the command's own member, the SDK checks
+ * the body as well, a second time, and fails with an error that has no code.
+ */
+function askForChecksum(command: GetObjectCommand): void {
+  command.middlewareStack.add(
+    (next) => async (step) => {
+      const request = step.request as { readonly headers: Record<string, string> };
+      request.headers['x-amz-checksum-mode'] = 'ENABLED';
+      return next(step);
+    },
+    { step: 'build', name: 'askForChecksum' },
+  );
 }
 
 /** First byte, last byte and complete size (RFC 9110, section 14.4). */
