@@ -169,8 +169,7 @@ function definitionOf(definition: KindDefinition): Record<string, unknown> {
     'x-kubernetes-validations': [
       {
         rule: `self.metadata.name.size() <= ${definition.nameLimit} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
-        message: `the name must be lower-case letters, digits and '-', begin with a letter, and have at most ${definition.nameLimit} characters: what is made for it is named after it`,
-        fieldPath: '.metadata.name',
+        message: `metadata.name must be lower-case letters, digits and '-', begin with a letter, and have at most ${definition.nameLimit} characters: what is made for it is named after it`,
       },
     ],
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withRules } from './rules.ts';
 
 /** Go's notation of durations (`time.ParseDuration`), without signs and without units below a millisecond. */
 export const DURATION_PATTERN = /^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$/;
@@ -15,4 +16,18 @@ export function durationMilliseconds(text: string): number | undefined {
   return Number.isFinite(total) ? total : undefined;
 }
 
-export const durationText = z.string().min(2).max(32).regex(DURATION_PATTERN);
+/** Schema of a duration within bounds, both inclusive and themselves durations. */
+export function durationBetween(least: string, most: string): z.ZodString {
+  const [lower, upper] = [durationMilliseconds(least), durationMilliseconds(most)];
+  if (lower === undefined || upper === undefined) throw new RangeError(`not durations: ${least}, ${most}`);
+  return withRules(z.string().min(2).max(32).regex(DURATION_PATTERN), [
+    {
+      cel: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
+      message: `must lie between ${least} and ${most}`,
+      holds: (text) => {
+        const value = durationMilliseconds(text);
+        return value !== undefined && value >= lower && value <= upper;
+      },
+    },
+  ]);
+}

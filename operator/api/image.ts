@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { inlineConfigSchema } from '../linuxkit/schema.ts';
 import { conditions } from './conditions.ts';
 import { digest, sha256Hex } from './digest.ts';
-import { durationText } from './duration.ts';
+import { durationBetween } from './duration.ts';
 import { API_VERSION, IMAGE_KIND } from './names.ts';
 import { type Immutable, objectMeta, objectName, parseObject, timestamp } from './object.ts';
 import { quantity } from './quantity.ts';
@@ -90,12 +90,7 @@ const buildSpec = z.object({
   tolerations: tolerations.optional(),
   affinity: affinity.optional(),
   priorityClassName: priorityClassName.optional(),
-  timeout: withRules(durationText, [
-    {
-      cel: "duration(self) >= duration('10s') && duration(self) <= duration('24h')",
-      message: 'must lie between 10s and 24h',
-    },
-  ])
+  timeout: durationBetween('10s', '24h')
     .default('30m')
     .describe('How long one try may take, in Go notation such as 20m. After that the build has failed.'),
   retries: z
@@ -109,12 +104,7 @@ const buildSpec = z.object({
 });
 
 const refreshSpec = z.object({
-  interval: withRules(durationText, [
-    {
-      cel: "duration(self) >= duration('1m') && duration(self) <= duration('8760h')",
-      message: 'must lie between 1m and 8760h',
-    },
-  ]).describe(
+  interval: durationBetween('1m', '8760h').describe(
     'How often tags, Secrets and ConfigMaps are looked at again, in Go notation such as 12h. An unchanged result gives no new artifact.',
   ),
 });
@@ -307,7 +297,7 @@ export type LastFailure = Immutable<z.infer<typeof lastFailure>>;
 
 /**
  * Reads a LinuxKitImage as the API server gives it. Fields of a later version are left aside;
- * defaults are filled in. Throws an ApiError that names every offending field.
+ * defaults are filled in. Throws an ObjectError that names every offending field.
  */
 export function parseImage(value: unknown): LinuxKitImage {
   return parseObject(IMAGE_KIND, linuxkitImage, value);

@@ -460,7 +460,7 @@ export type MachinePhase = (typeof MACHINE_PHASES)[number];
 
 /**
  * Reads a LinuxKitMachine as the API server gives it. Fields of a later version are left aside;
- * defaults are filled in. Throws an ApiError that names every offending field.
+ * defaults are filled in. Throws an ObjectError that names every offending field.
  */
 export function parseMachine(value: unknown): LinuxKitMachine {
   return parseObject(MACHINE_KIND, linuxkitMachine, value);

@@ -51,10 +51,10 @@ export const objectMeta = z.object({
 export type ObjectMeta = Immutable<z.infer<typeof objectMeta>>;
 export type OwnerReference = Immutable<z.infer<typeof ownerReference>>;
 
-export type ApiErrorCode = 'InvalidObject';
+export type ObjectErrorCode = 'InvalidObject';
 
 /** An object that does not fit its schema. The message names each field path and what is wrong with it. */
-export class ApiError extends CodedError<ApiErrorCode> {}
+export class ObjectError extends CodedError<ObjectErrorCode> {}
 
 /** At most this many problems are spelled out in one message. */
 const SHOWN = 10;
@@ -69,7 +69,7 @@ export function fieldPath(path: readonly PropertyKey[]): string {
   return text === '' ? '(root)' : text;
 }
 
-/** Parses, or throws an {@link ApiError} that names the kind and each offending field. */
+/** Parses, or throws an {@link ObjectError} that names the kind and each offending field. */
 export function parseObject<S extends z.ZodType>(
   kind: string,
   schema: S,
@@ -81,7 +81,7 @@ export function parseObject<S extends z.ZodType>(
     .slice(0, SHOWN)
     .map((issue) => `${fieldPath(issue.path)}: ${issue.message}`);
   const more = result.error.issues.length - problems.length;
-  throw new ApiError(
+  throw new ObjectError(
     'InvalidObject',
     `${kind} is not valid: ${problems.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
   );

@@ -41,6 +41,6 @@ export function quantityValue(quantity: string | number): number | undefined {
 /** Schema of a quantity: text, or a plain integer, as everywhere in Kubernetes. */
 export const quantity = z
   .union([z.string().max(64).regex(QUANTITY_PATTERN), z.int()])
-  .meta({ 'x-kubernetes-int-or-string': true, pattern: QUANTITY_PATTERN.source, maxLength: 64 });
+  .meta({ 'x-kubernetes-int-or-string': true });
 
 export type Quantity = z.infer<typeof quantity>;

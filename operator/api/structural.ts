@@ -54,12 +54,7 @@ function normalise(from: SchemaNode): SchemaNode {
   const node: SchemaNode = { ...from };
   delete node['$schema'];
   delete node['propertyNames'];
-  if (node['x-kubernetes-int-or-string'] === true) {
-    // What zod writes of a union is not structural; the API server knows the type by this key alone.
-    delete node.anyOf;
-    delete node.oneOf;
-    delete node.type;
-  }
+  if (node['x-kubernetes-int-or-string'] === true) flattenUnion(node);
   if (node['x-kubernetes-preserve-unknown-fields'] === true || node.additionalProperties === undefined) {
     delete node.additionalProperties;
   } else if (
@@ -80,6 +75,24 @@ function normalise(from: SchemaNode): SchemaNode {
     if (Object.keys(node.properties).length === 0) delete node.properties;
   }
   return inOrder(node);
+}
+
+/**
+ * A union is not structural; of this one the API server knows the type by its key alone. The bounds of
+ * both branches may stand beside it, since those of numbers do not touch strings and the other
+ * way round. (CEL would not do: the value is of unknown type to it, and any comparison of it is
+ * estimated as if it were a string as long as a request may be.)
+ */
+function flattenUnion(node: SchemaNode): void {
+  for (const branch of Array.isArray(node['anyOf']) ? (node['anyOf'] as readonly SchemaNode[]) : []) {
+    const { minimum, maximum, maxLength, pattern } = branch;
+    if (typeof minimum === 'number' && minimum > Number.MIN_SAFE_INTEGER) node['minimum'] = minimum;
+    if (typeof maximum === 'number' && maximum < Number.MAX_SAFE_INTEGER) node['maximum'] = maximum;
+    if (maxLength !== undefined) node.maxLength = maxLength;
+    if (pattern !== undefined) node['pattern'] = pattern;
+  }
+  delete node['anyOf'];
+  delete node.type;
 }
 
 /** Kubernetes knows int32 and int64; JavaScript's own bounds are noise. */
