@@ -135,7 +135,7 @@ export const mount = scripted({
 /** Watches the power button and shuts the machine down in order. */
 export const acpid = scripted({
   name: 'acpid',
-  command: ['/sbin/acpid', '-f'],
+  command: ['/sbin/acpid', '-f', '-l', '/dev/null'],
   settings: {
     pid: 'host',
     binds: ['/dev:/dev'],
