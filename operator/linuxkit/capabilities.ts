@@ -47,3 +47,32 @@ const CAPABILITIES = [
 export const CAPABILITY_SPELLINGS = [...CAPABILITIES, 'all', 'ALL', 'All', 'none', 'NONE', 'None'] as const;
 
 export type CapabilitySpelling = (typeof CAPABILITY_SPELLINGS)[number];
+
+/** The five sets of a process (OCI runtime-spec, config.md, "Linux Process"). */
+export interface CapabilitySets {
+  readonly bounding: readonly string[];
+  readonly effective: readonly string[];
+  readonly inheritable: readonly string[];
+  readonly permitted: readonly string[];
+  readonly ambient: readonly string[];
+}
+
+/**
+ * `all` stands for every capability wherever it stands. `none` stands for nothing, which
+ * lets a configuration add to an image whose label says so.
+ */
+export function expandCapabilities(list: readonly CapabilitySpelling[]): readonly string[] {
+  const words = list.map((name) => name.toLowerCase());
+  if (words.includes('all')) return CAPABILITIES;
+  return list.filter((_, index) => words[index] !== 'none');
+}
+
+export function capabilitySets(
+  capabilities: readonly CapabilitySpelling[],
+  ambient: readonly CapabilitySpelling[],
+): CapabilitySets {
+  const effective = expandCapabilities(capabilities);
+  const raised = expandCapabilities(ambient);
+  const bounding = [...new Set([...effective, ...raised])].toSorted();
+  return { bounding, effective, inheritable: bounding, permitted: bounding, ambient: raised };
+}

@@ -89,12 +89,13 @@ export const identity = z
   .union([integer(0, MAX_ID), text(76)], `must be a number from 0 to ${MAX_ID}, or a name`)
   .meta({ 'x-kubernetes-int-or-string': true });
 
+const MODE_MESSAGE = "must be a quoted octal string, such as '0644'";
+
 /** File permissions, written as octal digits in a string, as LinuxKit asks for. */
-export const octalMode = patterned(
-  8,
-  '^0*[0-7]{1,4}$',
-  "must be an octal number in a string, such as '0644'",
-);
+export const octalMode = z
+  .string({ error: (issue) => (issue.input === undefined ? undefined : MODE_MESSAGE) })
+  .max(8)
+  .regex(/^0*[0-7]{1,4}$/, MODE_MESSAGE);
 
 /** A path within the image, which must stay there. */
 export const imagePath = withRules(
