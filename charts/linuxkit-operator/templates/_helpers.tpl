@@ -75,9 +75,9 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{/* The credentials themselves, for pods that may start once the Secret is filled. */}}
 {{- define "linuxkit-operator.storageCredentialsEnv" -}}
 {{- with include "linuxkit-operator.storageSecret" . }}
-- name: AWS_ACCESS_KEY_ID
+- name: LINUXKIT_S3_ACCESS_KEY_ID
   valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_ACCESS_KEY_ID}}
-- name: AWS_SECRET_ACCESS_KEY
+- name: LINUXKIT_S3_SECRET_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_SECRET_ACCESS_KEY}}
 {{- end }}
 {{- end -}}
