@@ -4,6 +4,8 @@ import type { CertificateFiles } from './certificates.ts';
 export interface ApiServerSettings {
   readonly etcdServers: string;
   readonly bindAddress: string;
+  /** Where the `kubernetes` Service leads. */
+  readonly advertiseAddress: string;
   readonly port: number;
   readonly serviceCidr: string;
   readonly authority: CertificateFiles;
@@ -38,7 +40,7 @@ export function apiServerFlags(settings: ApiServerSettings): readonly string[] {
     `--etcd-servers=${settings.etcdServers}`,
     `--bind-address=${settings.bindAddress}`,
     `--secure-port=${settings.port}`,
-    ...(settings.bindAddress === '0.0.0.0' ? [] : [`--advertise-address=${settings.bindAddress}`]),
+    `--advertise-address=${settings.advertiseAddress}`,
     `--service-cluster-ip-range=${settings.serviceCidr}`,
     '--authorization-mode=Node,RBAC',
     settings.serviceAccounts

@@ -131,6 +131,7 @@ export class ControlPlane {
         // Sockets in our own folder: no port to clash with, and nobody else's way in.
         etcdServers: `unix://${join(dir, 'etcd.sock')}`,
         bindAddress: '127.0.0.1',
+        advertiseAddress: '127.0.0.1',
         port,
         serviceCidr: '10.0.0.0/24',
         authority: authority.files,

@@ -91,7 +91,7 @@ export class OwnEngine {
     await run('sh', ['-c', `! ip link show ${bridge} >/dev/null 2>&1 || ip link delete ${bridge}`], {
       signal,
     });
-    for (const each of [cgroup, 'docker/buildkit']) await removeCgroups(each, signal);
+    await removeCgroups(cgroup, signal);
     for (const each of ['exec', 'docker.sock', 'dockerd.pid', 'dockerd.json']) {
       await rm(this.#path(each), { recursive: true, force: true });
     }

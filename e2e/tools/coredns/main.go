@@ -9,19 +9,15 @@ import (
 
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
-	_ "github.com/coredns/coredns/plugin/forward"
-	_ "github.com/coredns/coredns/plugin/health"
+	_ "github.com/coredns/coredns/plugin/hosts"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
 	_ "github.com/coredns/coredns/plugin/ready"
-	_ "github.com/coredns/coredns/plugin/reload"
 )
 
 // Plugins run in this order whatever the order in the Corefile.
 func init() {
-	dnsserver.Directives = []string{
-		"reload", "health", "ready", "errors", "cache", "loadbalance", "kubernetes", "forward",
-	}
+	dnsserver.Directives = []string{"ready", "errors", "cache", "loadbalance", "hosts", "kubernetes"}
 }
 
 func main() {

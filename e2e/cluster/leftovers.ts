@@ -1,0 +1,42 @@
+import { access, readdir, readFile } from 'node:fs/promises';
+import { cgroupFolders } from '../process/cgroups.ts';
+import { identify } from '../process/identity.ts';
+import { mountPointsBelow } from '../process/mounts.ts';
+import { instanceCgroup, instanceFolder } from './instance.ts';
+import { interfacesOf } from './network.ts';
+
+/**
+ * What is still there of an instance: processes, mounts, interfaces, control groups,
+ * its folder. Empty after a complete stop. It looks at the machine, not at notes.
+ */
+export async function leftovers(name: string, signal: AbortSignal): Promise<readonly string[]> {
+  const folder = instanceFolder(name);
+  const found: string[] = [];
+  for (const each of await processesNaming(`${folder}/`)) found.push(`process ${each.pid}: ${each.command}`);
+  for (const each of await mountPointsBelow(folder)) found.push(`mount ${each}`);
+  for (const each of await interfacesOf(name, signal)) found.push(`interface ${each}`);
+  for (const each of await cgroupFolders(instanceCgroup(name))) found.push(`cgroup ${each}`);
+  if (await exists(folder)) found.push(`folder ${folder}`);
+  return found;
+}
+
+/** The processes that have `text` in their command line, as all of a node's have its folder. */
+async function processesNaming(
+  text: string,
+): Promise<readonly { readonly pid: number; readonly command: string }[]> {
+  const found: { readonly pid: number; readonly command: string }[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+    const command = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
+    if (!command.includes(text) || identify(Number(entry)) === undefined) continue;
+    found.push({ pid: Number(entry), command: command.replaceAll('\0', ' ').trim().slice(0, 200) });
+  }
+  return found;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
