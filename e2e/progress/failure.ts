@@ -10,7 +10,8 @@ export type FailureCode =
   | 'NameTaken'
   | 'NotRunning'
   | 'EngineUnavailable'
-  | 'Leftovers';
+  | 'Leftovers'
+  | 'ConsoleSilent';
 
 /**
  * A failure that a person has to act on. `message` says what failed and where,

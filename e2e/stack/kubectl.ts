@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { run } from '../process/run.ts';
 
 /** The kubectl command against one cluster. */
@@ -8,6 +9,11 @@ export class Kubectl {
   constructor(binary: string, kubeconfig: string) {
     this.#binary = binary;
     this.kubeconfig = kubeconfig;
+  }
+
+  /** Where the command lies. */
+  get folder(): string {
+    return dirname(this.#binary);
   }
 
   /** Runs kubectl and returns its output. */

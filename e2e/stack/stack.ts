@@ -1,0 +1,109 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LocalCluster } from '../cluster/local-cluster.ts';
+import { saveImage } from '../docker/build.ts';
+import { type DockerEngine, ensureDocker } from '../docker/engine.ts';
+import { publishComponents } from '../images/publish.ts';
+import { buildOperatorImage, buildStandInImage } from '../operator-image/operator-image.ts';
+import type { Reporter } from '../progress/reporter.ts';
+import { ensureServiceImage } from '../services/service-image.ts';
+import { ensurePackages } from '../tools/packages.ts';
+import { ensureTools } from '../tools/tools.ts';
+import { installChart } from './chart.ts';
+import { Kubectl } from './kubectl.ts';
+import { deployStandIn } from './stand-in.ts';
+
+/** The registry of component images as build pods know it: plain HTTP, so it must be allowed by name. */
+const POD_REGISTRY = 'registry.test:5000';
+const LAUNCHER = 'linuxkit/qemu-launcher';
+
+/** A cluster with the operator installed, ready for images and machines. */
+export interface Stack {
+  readonly cluster: LocalCluster;
+  readonly kubectl: Kubectl;
+  /** Path of the helm command. */
+  readonly helm: string;
+  readonly images: StackImages;
+}
+
+export interface StackImages {
+  readonly operator: string;
+  readonly standIn: string;
+  readonly storage: string;
+}
+
+/**
+ * Brings everything up, reusing what runs already: the cluster, component images in its
+ * registry, KubeVirt's stand-in, and the chart installed from the operator's own image.
+ */
+export async function bringUp(
+  options: { readonly name: string; readonly values?: Readonly<Record<string, unknown>> },
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<Stack> {
+  await ensurePackages(['busybox-static'], reporter, signal);
+  const engine = await ensureDocker(reporter, signal);
+  const cluster =
+    (await LocalCluster.attach(options.name)) ?? (await LocalCluster.start(options, reporter, signal));
+  const { kubectl: binary, helm } = await ensureTools(['kubectl', 'helm'], reporter, signal);
+  const kubectl = new Kubectl(binary, cluster.kubeconfig);
+
+  const images: StackImages = {
+    operator: await buildOperatorImage(engine, reporter, signal),
+    standIn: await buildStandInImage(engine, reporter, signal),
+    storage: await ensureServiceImage(
+      { tool: 'versitygw', overrideVariable: 'LINUXKIT_TEST_S3_IMAGE', files: {}, command: [] },
+      reporter,
+      signal,
+    ),
+  };
+  await reporter.step('load images into the node', async (step) => {
+    for (const image of Object.values(images)) {
+      step.detail(image);
+      await loadOnce(cluster, engine, image, signal);
+    }
+  });
+  const launcher = await reporter.step('publish component images', async (step) => {
+    const published = await publishComponents(cluster.registry.host, {
+      signal,
+      report: ({ index, count, image, action }) => {
+        step.progress(index, count);
+        step.detail(`${action} ${image}`);
+      },
+    });
+    const reference = published.get(LAUNCHER);
+    if (reference === undefined) throw new Error(`${LAUNCHER} was not published`);
+    return reference.replace(cluster.registry.host, cluster.registry.nodeHost);
+  });
+  await reporter.step("install KubeVirt's stand-in", async () => {
+    await deployStandIn(kubectl, { standIn: images.standIn, launcher }, signal);
+  });
+  await reporter.step('install the chart', async () => {
+    const values = { builds: { insecureRegistries: [POD_REGISTRY] }, ...options.values };
+    await installChart(helm, cluster.kubeconfig, images, values, signal);
+  });
+  return { cluster, kubectl, helm, images };
+}
+
+/** Imports an image into the node unless this instance has it: a tag here is a digest of its sources. */
+async function loadOnce(
+  cluster: LocalCluster,
+  engine: DockerEngine,
+  image: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = join(cluster.dir, 'loaded-images.json');
+  const loaded = JSON.parse(await readFile(record, 'utf8').catch(() => '[]')) as readonly string[];
+  if (loaded.includes(image)) return;
+  const folder = await mkdtemp(join(tmpdir(), 'linuxkit-operator-image-'));
+  try {
+    const archive = join(folder, 'image.tar');
+    await saveImage(engine, image, archive, signal);
+    const path = image.includes('/') ? image : `library/${image}`;
+    await cluster.loadImage(`docker.io/${path}`, archive, signal);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  await writeFile(record, JSON.stringify([...loaded, image]));
+}
