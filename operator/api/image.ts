@@ -277,6 +277,9 @@ export const imageStatus = z.object({
     .max(256)
     .optional()
     .describe('The value of the annotation linuxkit.dev/rebuild-requested-at that was last acted upon.'),
+  lastRefresh: timestamp
+    .optional()
+    .describe('When what the configuration names was last looked at again, by spec.refresh.interval.'),
 });
 
 export const linuxkitImage = z.object({

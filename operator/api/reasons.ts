@@ -39,6 +39,8 @@ export const IMAGE_REASONS = {
   Cancelled: 'The build was asked to end.',
   InternalError: 'Something the operator did not expect; the message and its log say what.',
   ArtifactMissing: 'The stored artifact is gone from object storage; it is built again.',
+  ArtifactRemoved: 'An artifact that nothing keeps any more was removed from object storage.',
+  NameConflict: 'A Job or ConfigMap of the name that a build needs is not ours; it is left alone.',
   Deleting: 'The stored artifacts are being removed.',
   ArtifactInUse: 'An artifact is kept because a machine boots it or may go back to it.',
 } as const;
