@@ -23,6 +23,11 @@ export class VerifiedStream extends Transform {
     this.#what = what;
   }
 
+  /** Bytes that came in so far. */
+  get seen(): number {
+    return this.#seen;
+  }
+
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.#seen += chunk.length;
     if (this.#seen > this.#expected.size) {
