@@ -1,0 +1,223 @@
+import { describe, expect, test } from 'vitest';
+import { renderVirtualMachine } from './render.ts';
+import { revisionOf } from './revision.ts';
+import { FULL_SPEC, sampleArtifact, sampleDigest, sampleMachine } from './sample.ts';
+
+const options = { bootRegistryHost: '127.0.0.1:30500' };
+const artifact = sampleArtifact();
+
+test('the smallest machine, whole', () => {
+  const machine = sampleMachine();
+  expect(renderVirtualMachine(machine, 0, artifact, options)).toEqual({
+    apiVersion: 'kubevirt.io/v1',
+    kind: 'VirtualMachine',
+    metadata: {
+      name: 'web-0',
+      namespace: 'default',
+      labels: { 'linuxkit.dev/machine': 'web', 'linuxkit.dev/ordinal': '0' },
+      ownerReferences: [
+        {
+          apiVersion: 'linuxkit.dev/v1alpha1',
+          kind: 'LinuxKitMachine',
+          name: 'web',
+          uid: 'machine-uid',
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    },
+    spec: {
+      runStrategy: 'Always',
+      template: {
+        metadata: {
+          labels: { 'linuxkit.dev/machine': 'web', 'linuxkit.dev/ordinal': '0' },
+          annotations: {
+            'linuxkit.dev/artifact': sampleDigest('a'),
+            'linuxkit.dev/revision': revisionOf(machine, artifact, 0),
+          },
+        },
+        spec: {
+          architecture: 'amd64',
+          terminationGracePeriodSeconds: 10,
+          evictionStrategy: 'LiveMigrateIfPossible',
+          domain: {
+            cpu: { cores: 1, sockets: 1, threads: 1 },
+            memory: { guest: '512Mi' },
+            firmware: {
+              kernelBoot: {
+                kernelArgs: 'console=ttyS0',
+                container: {
+                  image: `127.0.0.1:30500/default/web@${sampleDigest('ab')}`,
+                  imagePullPolicy: 'IfNotPresent',
+                  kernelPath: '/boot/kernel',
+                  initrdPath: '/boot/initrd.img',
+                },
+              },
+            },
+            devices: { interfaces: [{ name: 'default', masquerade: {} }], rng: {}, logSerialConsole: true },
+          },
+          networks: [{ name: 'default', pod: {} }],
+        },
+      },
+    },
+  });
+});
+
+test('the largest machine, whole', () => {
+  const { spec } = renderVirtualMachine(sampleMachine(FULL_SPEC), 2, artifact, options);
+  expect(spec.runStrategy).toBe('RerunOnFailure');
+  expect(spec.template.metadata?.labels).toEqual({
+    app: 'web',
+    'linuxkit.dev/machine': 'web',
+    'linuxkit.dev/ordinal': '2',
+  });
+  expect(spec.template.metadata?.annotations).toMatchObject({ note: 'x' });
+  expect(spec.template.spec).toEqual({
+    architecture: 'amd64',
+    terminationGracePeriodSeconds: 5,
+    evictionStrategy: 'None',
+    dnsPolicy: 'ClusterFirst',
+    domain: {
+      cpu: { cores: 2, sockets: 2, threads: 1, model: 'host-model' },
+      memory: { guest: '1Gi' },
+      firmware: {
+        kernelBoot: {
+          kernelArgs: 'console=ttyS0 quiet panic=10',
+          container: expect.objectContaining({ imagePullPolicy: 'IfNotPresent' }) as unknown,
+        },
+      },
+      devices: {
+        disks: [
+          { name: 'data', disk: { bus: 'virtio', readonly: true }, serial: 'DATA' },
+          { name: 'scratch', disk: { bus: 'scsi' } },
+          { name: 'linuxkit-metadata', cdrom: { bus: 'scsi' } },
+        ],
+        interfaces: [
+          {
+            name: 'default',
+            masquerade: {},
+            ports: [{ name: 'http', port: 80, protocol: 'TCP' }],
+            model: 'virtio',
+          },
+          { name: 'storage', bridge: {} },
+          { name: 'fast', sriov: {} },
+        ],
+        watchdog: { name: 'dog', i6300esb: { action: 'reset' } },
+        rng: {},
+        logSerialConsole: false,
+      },
+    },
+    networks: [
+      { name: 'default', pod: {} },
+      { name: 'storage', multus: { networkName: 'networks/storage' } },
+      { name: 'fast', multus: { networkName: 'fast' } },
+    ],
+    volumes: [
+      { name: 'data', persistentVolumeClaim: { claimName: 'data', readOnly: true } },
+      { name: 'scratch', emptyDisk: { capacity: '10Gi' } },
+      {
+        name: 'linuxkit-metadata',
+        configMap: {
+          name: expect.stringMatching(/^web-2-metadata-[0-9a-f]{10}$/) as unknown,
+          volumeLabel: 'cidata',
+        },
+      },
+    ],
+    readinessProbe: {
+      httpGet: { path: '/healthz', port: 80, scheme: 'HTTP' },
+      initialDelaySeconds: 0,
+      periodSeconds: 10,
+      timeoutSeconds: 1,
+      successThreshold: 1,
+      failureThreshold: 3,
+    },
+    livenessProbe: expect.objectContaining({ tcpSocket: { port: 22 }, periodSeconds: 30 }) as unknown,
+    nodeSelector: { disk: 'ssd' },
+    tolerations: [{ key: 'vms', operator: 'Exists', effect: 'NoSchedule' }],
+    affinity: (FULL_SPEC['scheduling'] as { affinity: unknown }).affinity,
+    topologySpreadConstraints: [expect.objectContaining({ maxSkew: 1 })],
+    priorityClassName: 'vms',
+  });
+});
+
+describe('single differences', () => {
+  const domain = (spec: Readonly<Record<string, unknown>>, from = artifact) =>
+    renderVirtualMachine(sampleMachine(spec), 0, from, options).spec.template.spec;
+
+  test('arm64 has another serial port', () => {
+    const arm = sampleArtifact({ architecture: 'arm64', cmdline: { ...artifact.cmdline, text: 'quiet' } });
+    expect(domain({}, arm)).toMatchObject({
+      architecture: 'arm64',
+      domain: { firmware: { kernelBoot: { kernelArgs: 'quiet console=ttyAMA0' } } },
+    });
+  });
+
+  test('an instance type sets processors and memory alone', () => {
+    const { spec } = renderVirtualMachine(
+      sampleMachine({ memory: undefined, instancetype: { name: 'small' }, preference: { name: 'linux' } }),
+      0,
+      artifact,
+      options,
+    );
+    expect(spec.instancetype).toEqual({ name: 'small', kind: 'VirtualMachineClusterInstancetype' });
+    expect(spec.preference).toEqual({ name: 'linux', kind: 'VirtualMachineClusterPreference' });
+    expect(spec.template.spec.domain.memory).toBeUndefined();
+    expect(spec.template.spec.domain.cpu).toBeUndefined();
+  });
+
+  test('without the pod network KubeVirt may not add it by bridge', () => {
+    const spec = domain({ network: { pod: false } });
+    expect(spec.networks).toBeUndefined();
+    expect(spec.domain.devices).toMatchObject({ autoattachPodInterface: false });
+    expect(spec.domain.devices.interfaces).toBeUndefined();
+  });
+
+  test('metadata from a Secret goes by name', () => {
+    const spec = domain({ metadata: { secretRef: { name: 'keys' } } });
+    expect(spec.volumes).toEqual([
+      { name: 'linuxkit-metadata', secret: { secretName: 'keys', volumeLabel: 'cidata' } },
+    ]);
+    expect(spec.domain.devices.disks).toEqual([{ name: 'linuxkit-metadata', cdrom: { bus: 'scsi' } }]);
+  });
+
+  test('memory as a number of bytes is text in the end', () => {
+    expect(domain({ memory: 1_073_741_824 }).domain.memory).toEqual({ guest: '1073741824' });
+  });
+});
+
+describe('revision', () => {
+  const base = revisionOf(sampleMachine(), artifact, 0);
+
+  test.each([
+    ['another artifact', revisionOf(sampleMachine(), sampleArtifact({}, 'c'), 0)],
+    ['kernel arguments', revisionOf(sampleMachine({ kernelArgs: 'quiet' }), artifact, 0)],
+    ['memory', revisionOf(sampleMachine({ memory: '1Gi' }), artifact, 0)],
+    ['metadata', revisionOf(sampleMachine({ metadata: { hostname: 'a' } }), artifact, 0)],
+    ['template', revisionOf(sampleMachine({ template: { spec: { dnsPolicy: 'None' } } }), artifact, 0)],
+    [
+      'a restart asked for',
+      revisionOf(
+        sampleMachine({}, { annotations: { 'linuxkit.dev/restart-requested-at': 'now' } }),
+        artifact,
+        0,
+      ),
+    ],
+  ])('changes with %s', (_title, revision) => {
+    expect(revision).not.toBe(base);
+  });
+
+  test.each([
+    ['replicas', { replicas: 7 }],
+    ['the run strategy', { runStrategy: 'Manual' }],
+    ['scheduling, which KubeVirt changes by itself', { scheduling: { nodeSelector: { a: 'b' } } }],
+    ['how it is updated', { update: { maxUnavailable: 2 } }],
+  ])('does not change with %s', (_title, spec) => {
+    expect(revisionOf(sampleMachine(spec), artifact, 0)).toBe(base);
+  });
+
+  test('stays when a handled restart request is taken away', () => {
+    const asked = sampleMachine({}, { annotations: { 'linuxkit.dev/restart-requested-at': 'now' } });
+    const after = { ...sampleMachine(), status: { lastHandledRestart: 'now' } };
+    expect(revisionOf(after, artifact, 0)).toBe(revisionOf(asked, artifact, 0));
+  });
+});
