@@ -1,6 +1,9 @@
+import { CONTAINERS } from './constants.ts';
 import type { PlannedEntry } from './entries.ts';
+import { planFiles } from './files.ts';
 import type { FlattenKind } from './flatten-rules.ts';
-import type { ImageSpec, LinuxKitConfig, VolumeSpec } from './schema.ts';
+import type { ImageSpec, KernelSpec, LinuxKitConfig, VolumeSpec } from './schema.ts';
+import { volumeEntries, volumeFolder } from './volumes.ts';
 
 /**
  * A configuration as the list of things a builder does, in their order: the kernel, the init
@@ -58,8 +61,6 @@ export interface ContainerStep extends ImageStep {
   readonly path: string;
 }
 
-export type BuildStep = KernelStep | InitStep | VolumeStep | ContainerStep;
-
 export interface ImagePlan {
   readonly kernel?: KernelStep;
   readonly init: readonly InitStep[];
@@ -69,4 +70,61 @@ export interface ImagePlan {
   readonly files: readonly PlannedEntry[];
 }
 
-export declare function planImage(config: LinuxKitConfig): ImagePlan;
+/** `config` must have been checked (parse.ts). */
+export function planImage(config: LinuxKitConfig): ImagePlan {
+  const { kernel } = config;
+  return {
+    ...(kernel?.image !== undefined && { kernel: kernelStep(kernel, kernel.image) }),
+    init: (config.init ?? []).map((image, index) => ({ kind: 'init', location: `init[${index}]`, image })),
+    volumes: (config.volumes ?? []).map(volumeStep),
+    containers: SECTIONS.flatMap((section) =>
+      (config[section] ?? []).map((spec, index) => containerStep(section, spec, index)),
+    ),
+    files: planFiles(config),
+  };
+}
+
+const SECTIONS = ['onboot', 'onshutdown', 'services'] as const;
+
+/** Configurations of 2017 found the kernel under either name. */
+const DEFAULT_BINARIES = ['kernel', 'bzImage'] as const;
+const DEFAULT_TAR = 'kernel.tar';
+
+function kernelStep(kernel: KernelSpec, image: string): KernelStep {
+  const { binary, tar = DEFAULT_TAR, ucode } = kernel;
+  return {
+    kind: 'kernel',
+    location: 'kernel',
+    image,
+    cmdline: kernel.cmdline ?? '',
+    binaries: binary === undefined || binary === '' ? DEFAULT_BINARIES : [binary],
+    ...(tar !== '' && tar !== 'none' && { tar }),
+    ...(ucode !== undefined && ucode !== '' && { ucode }),
+  };
+}
+
+function volumeStep(volume: VolumeSpec, index: number): VolumeStep {
+  return {
+    kind: 'volume',
+    location: `volumes[${index}]`,
+    ...(volume.image !== undefined && { image: volume.image }),
+    volume,
+    format: volume.format ?? 'filesystem',
+    lower: `${volumeFolder(volume.name)}/lower`,
+    entries: volumeEntries(volume.name),
+  };
+}
+
+/** Containers that run one after another are run in the order of their folders' names, so these are numbered. */
+function containerStep(section: ContainerSection, spec: ImageSpec, index: number): ContainerStep {
+  const folder = section === 'services' ? spec.name : `${String(index).padStart(3, '0')}-${spec.name}`;
+  return {
+    kind: 'bundle',
+    location: `${section}[${index}]`,
+    image: spec.image,
+    section,
+    index,
+    spec,
+    path: `${CONTAINERS}/${section}/${folder}`,
+  };
+}

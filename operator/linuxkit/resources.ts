@@ -28,7 +28,7 @@ export function resourcesJson(spec: ResourcesSpec, granted: readonly JsonObject[
     pids: pids && { limit: pids.limit ?? 0 },
     blockIO: blockio && blockIo(blockio),
     hugepageLimits: unlessEmpty(
-      spec.hugepageLimits?.map(({ pageSize, limit }) => ({ pageSize: pageSizeName(pageSize), limit })),
+      spec.hugepageLimits?.map(({ pageSize, limit }) => ({ pageSize: hugePageSizeName(pageSize), limit })),
     ),
     network: network && {
       classID: network.classID,
@@ -75,8 +75,7 @@ function throttle(
 }
 
 /** Control groups know page sizes by name; the schema admits only numbers that have one. */
-function pageSizeName(size: string | number): string {
-  if (typeof size === 'string') return size;
-  for (const [name, bytes] of HUGE_PAGE_SIZES) if (bytes === size) return name;
-  return `${size / 1024}KB`;
+export function hugePageSizeName(size: string | number): string {
+  const name = [...HUGE_PAGE_SIZES].find(([, bytes]) => bytes === size)?.[0];
+  return name ?? String(size);
 }
