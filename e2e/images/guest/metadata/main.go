@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -22,6 +23,8 @@ const (
 	mountPoint   = "/run/metadata-cdrom"
 	// limit bounds what is read from a disk, in bytes.
 	limit = 16 << 20
+	// driveDeadline is how long a drive may take to turn up.
+	driveDeadline = 10 * time.Second
 )
 
 func main() {
@@ -58,12 +61,17 @@ func read(provider string) (data []byte, source string, err error) {
 	if provider != "cdrom" {
 		return nil, "", errors.New("unknown provider")
 	}
-	for _, device := range candidates() {
-		if data, err := fromDisk(device); err == nil {
-			return data, device, nil
+	// Drives are found by the kernel in its own time: early in a boot they may still be to come.
+	for deadline := time.Now().Add(driveDeadline); ; time.Sleep(100 * time.Millisecond) {
+		for _, device := range candidates() {
+			if data, err := fromDisk(device); err == nil {
+				return data, device, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return nil, "", errors.New("no disk has user-data")
 		}
 	}
-	return nil, "", errors.New("no disk has user-data")
 }
 
 // candidates are the block devices labelled cidata, then the CD-ROM drives.

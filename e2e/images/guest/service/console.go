@@ -27,12 +27,6 @@ func writeConsole(line string) {
 	console.WriteString(line + "\n")
 }
 
-// mark prints a line on the console from a shell script.
-func mark(words []string) error {
-	writeConsole(strings.Join(words, " "))
-	return nil
-}
-
 // output is where a container's lines go: the console, with the container's name in front,
 // and a log file below /run/log.
 type output struct {

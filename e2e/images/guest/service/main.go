@@ -8,6 +8,7 @@
 //	/etc/init.d/020-containerd     starts containerd and the services
 //	/etc/shutdown.d/010-onshutdown runs the onshutdown containers
 //	service logger                 carries a service's output, started by containerd's shim
+//	service terminate              ends every process at shutdown
 package main
 
 import (
@@ -35,8 +36,8 @@ func main() {
 		err = startServices("/containers/services")
 	case "logger":
 		err = serveLogger()
-	case "mark":
-		err = mark(os.Args[2:])
+	case "terminate":
+		err = terminate()
 	default:
 		err = fmt.Errorf("unknown name %q", name)
 	}

@@ -61,25 +61,14 @@ func startService(b *bundle) error {
 	pidFile := filepath.Join("/run/containers", "service."+b.name+".pid")
 	// The logger is a program that the shim runs; it outlives this one and ends with the task.
 	logger := "binary:///usr/bin/service?logger=" + b.name
-	base := []string{"--namespace", namespace}
-	create := append(base, "containers", "create", "--config", spec, b.name)
-	if err := execute(ctr, create...); err != nil {
+	err = execute(ctr, "--namespace", namespace, "run", "--detach", "--config", spec,
+		"--pid-file", pidFile, "--log-uri", logger, b.name)
+	if err != nil {
 		return err
 	}
-	if len(b.runtime.Interfaces) == 0 && b.runtime.BindNS == (runtimeSpec{}).BindNS {
-		return execute(ctr, append(base, "tasks", "start", "--detach", "--pid-file", pidFile, "--log-uri", logger, b.name)...)
-	}
-	return startAttached(b, append(base, "tasks", "start", "--detach", "--pid-file", pidFile, "--log-uri", logger, b.name))
-}
-
-// startAttached starts a service and hands it interfaces as soon as its process is known.
-// ctr has no step between creating a task and starting it, so such a service must wait for
-// its interface by itself.
-func startAttached(b *bundle, start []string) error {
-	if err := execute(ctr, start...); err != nil {
-		return err
-	}
-	pid, err := readPid(filepath.Join("/run/containers", "service."+b.name+".pid"))
+	// ctr has no step between creating a task and starting it: a service that is given
+	// interfaces must wait for them by itself.
+	pid, err := readPid(pidFile)
 	if err != nil {
 		return err
 	}
