@@ -211,7 +211,7 @@ describe('flatten', () => {
     [
       'a file as a parent',
       [['f a'], ['f a/b']],
-      /^InvalidLayer: layer sha256:2{64}: "a" cannot: .* "a", a file/,
+      /^InvalidLayer: layer sha256:2{64}: .*"a" cannot: .*"a", a file/,
     ],
     ['links in a circle', [['l a -> b', 'l b -> a', 'f a/x']], /^InvalidLayer: .*never end/],
     ['a link to itself', [['l a -> a', 'f a/x']], /^InvalidLayer: .*never end/],
@@ -245,7 +245,9 @@ describe('flatten', () => {
     const anyEntry = fc.record({
       path,
       type: fc.constantFrom<TarEntryType>('file', 'directory', 'symlink', 'hardlink'),
-      linkTarget: path,
+      linkTarget: fc
+        .array(fc.oneof(component, fc.constant('..')), { maxLength: 4 })
+        .map((parts) => parts.join('/')),
     });
     const layers = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 4 });
     fc.assert(

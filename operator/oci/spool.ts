@@ -13,15 +13,46 @@ export interface Spool extends AsyncDisposable {
   read(offset: number, length: number): AsyncGenerator<Uint8Array, void, undefined>;
 }
 
-/** How much is asked of the disk at once, in bytes. Small files that lie together come from one read. */
-const READ_BYTES = 256 * 1024;
+/** Small files are read in blocks of this size, large ones past the cache in pieces of it, in bytes. */
+const BLOCK_BYTES = 128 * 1024;
+
+/**
+ * Blocks that were read last, of one spool or of many. An archive seldom holds a directory's
+ * files in the order in which they are wanted, but it holds them close together.
+ */
+export class BlockCache {
+  readonly #capacity: number;
+  readonly #blocks = new Map<string, Promise<Uint8Array>>();
+
+  /** `capacity` in bytes. */
+  constructor(capacity: number = 4 << 20) {
+    this.#capacity = Math.max(1, Math.floor(capacity / BLOCK_BYTES));
+  }
+
+  /** Readers that want the same block at the same time wait for the same read. */
+  get(key: string, load: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    const known = this.#blocks.get(key);
+    const block = known ?? load();
+    // A read that failed is tried again by whoever asks next.
+    if (known === undefined) block.catch(() => this.#blocks.delete(key));
+    // A map keeps the order of insertion: what is used goes to its end, what was not for longest is first.
+    this.#blocks.delete(key);
+    this.#blocks.set(key, block);
+    for (const oldest of this.#blocks.keys()) {
+      if (this.#blocks.size <= this.#capacity) break;
+      this.#blocks.delete(oldest);
+    }
+    return block;
+  }
+}
 
 /**
  * A spool in a file of `directory`. The file loses its name as soon as it is open: however the
  * process ends, the disk is free again.
  */
-export async function openSpool(directory: string): Promise<Spool> {
-  const path = join(directory, `spool-${randomUUID()}`);
+export async function openSpool(directory: string, cache: BlockCache = new BlockCache()): Promise<Spool> {
+  const id = randomUUID();
+  const path = join(directory, `spool-${id}`);
   const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
     await unlink(path);
@@ -29,17 +60,19 @@ export async function openSpool(directory: string): Promise<Spool> {
     await file.close();
     throw error;
   }
-  return new FileSpool(file);
+  return new FileSpool(id, file, cache);
 }
 
 class FileSpool implements Spool {
+  readonly #id: string;
   readonly #file: FileHandle;
+  readonly #cache: BlockCache;
   #size = 0;
-  /** What was read last. Never written to again, so that readers may keep parts of it. */
-  #window: { readonly start: number; readonly bytes: Uint8Array } = { start: 0, bytes: new Uint8Array() };
 
-  constructor(file: FileHandle) {
+  constructor(id: string, file: FileHandle, cache: BlockCache) {
+    this.#id = id;
     this.#file = file;
+    this.#cache = cache;
   }
 
   get size(): number {
@@ -48,11 +81,11 @@ class FileSpool implements Spool {
 
   async append(chunk: Uint8Array): Promise<void> {
     const position = this.#size;
-    this.#size += chunk.length;
     for (let written = 0; written < chunk.length; ) {
       const rest = chunk.length - written;
       written += (await this.#file.write(chunk, written, rest, position + written)).bytesWritten;
     }
+    this.#size = position + chunk.length;
   }
 
   async *read(offset: number, length: number): AsyncGenerator<Uint8Array, void, undefined> {
@@ -61,23 +94,25 @@ class FileSpool implements Spool {
       throw new RangeError(`spool: bytes ${offset} to ${end} are beyond its ${this.#size}`);
     }
     for (let at = offset; at < end; ) {
-      let { start, bytes } = this.#window;
-      if (at < start || at >= start + bytes.length) {
-        start = at;
-        bytes = await this.#load(at);
-        this.#window = { start, bytes };
-      }
-      const chunk = bytes.subarray(at - start, Math.min(end - start, bytes.length));
+      const chunk = end - at >= BLOCK_BYTES ? await this.#load(at, BLOCK_BYTES) : await this.#cached(at, end);
       at += chunk.length;
       yield chunk;
     }
   }
 
-  async #load(start: number): Promise<Uint8Array> {
-    const wanted = Math.min(READ_BYTES, this.#size - start);
-    const buffer = Buffer.allocUnsafeSlow(wanted);
-    for (let filled = 0; filled < wanted; ) {
-      const { bytesRead } = await this.#file.read(buffer, filled, wanted - filled, start + filled);
+  async #cached(at: number, end: number): Promise<Uint8Array> {
+    const number = Math.floor(at / BLOCK_BYTES);
+    const start = number * BLOCK_BYTES;
+    // How far the spool reached belongs to the key: a block that was read while it grew is not whole.
+    const length = Math.min(BLOCK_BYTES, this.#size - start);
+    const block = await this.#cache.get(`${this.#id}/${number}/${length}`, () => this.#load(start, length));
+    return block.subarray(at - start, end - start);
+  }
+
+  async #load(start: number, length: number): Promise<Uint8Array> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    for (let filled = 0; filled < length; ) {
+      const { bytesRead } = await this.#file.read(buffer, filled, length - filled, start + filled);
       if (bytesRead === 0)
         throw new Error(`spool: the file ends at ${start + filled}, it had ${this.#size} bytes`);
       filled += bytesRead;

@@ -19,6 +19,6 @@ export const TAR_LIMITS: TarLimits = {
   maxTarHeaders: 1_000_000,
   maxTarRecordBytes: 1 << 20,
   maxTarPathBytes: 4095,
-  maxTarBytes: 32 * 2 ** 30,
+  maxTarBytes: 16 * 2 ** 30,
   maxTarMetadataBytes: 64 << 20,
 };
