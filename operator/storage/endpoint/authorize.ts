@@ -59,7 +59,6 @@ export function checkSize(place: Place, object: AnnouncedObject): void {
 /** What is known of an announced object when it is decided upon. */
 export interface Announcement {
   readonly object: AnnouncedObject;
-  readonly place: Place;
   /** What the store holds under the key. */
   readonly stored: ObjectInfo | undefined;
   /** The artifact that it belongs to has its `build.json`. False for entries of the cache. */
@@ -68,23 +67,19 @@ export interface Announcement {
 
 /**
  * What becomes of an announced object. `replace`: something else is removed first. That is right for
- * what an interrupted build left in an artifact without record, which nobody can be using, and for a
- * result, of which the youngest is the true one. A sealed artifact is never touched.
- * Throws `Conflict`.
+ * what an interrupted build left in an artifact without record, which nobody can be using, and for
+ * entries of the cache, which their readers check and can do without: a damaged one could never be
+ * mended otherwise. A sealed artifact is never touched. Throws `Conflict`.
  */
-export function decide({ object, place, stored, sealed }: Announcement): 'present' | 'upload' | 'replace' {
+export function decide({ object, stored, sealed }: Announcement): 'present' | 'upload' | 'replace' {
   if (stored !== undefined && stored.size === object.size && stored.sha256 === object.sha256)
     return 'present';
-  if (sealed) {
-    const holds = stored === undefined ? 'without this file' : `with SHA-256 ${stored.sha256 ?? 'unknown'}`;
-    throw new EndpointError(
-      'Conflict',
-      `${object.key}: the artifact is complete ${holds}, and artifacts never change`,
-    );
-  }
-  if (stored === undefined) return 'upload';
-  if (place.kind !== 'member') return 'replace';
-  throw new EndpointError('Conflict', `${object.key} is stored with SHA-256 ${stored.sha256 ?? 'unknown'}`);
+  if (!sealed) return stored === undefined ? 'upload' : 'replace';
+  const holds = stored === undefined ? 'without this file' : `with SHA-256 ${stored.sha256 ?? 'unknown'}`;
+  throw new EndpointError(
+    'Conflict',
+    `${object.key}: the artifact is complete ${holds}, and artifacts never change`,
+  );
 }
 
 /**

@@ -53,7 +53,7 @@ export class ArtifactService {
     const decided = placed.map(({ object, place }, index) => ({
       object,
       place,
-      verdict: decide({ object, place, stored: stored[index], sealed: isOf(sealed, place) }),
+      verdict: decide({ object, stored: stored[index], sealed: isOf(sealed, place) }),
     }));
     checkComplete(
       decided.map(({ object, place, verdict }) => ({
