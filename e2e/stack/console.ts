@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '../process/wait.ts';
 import { Failure, tail } from '../progress/failure.ts';
 import type { Kubectl } from './kubectl.ts';
 
 const DEADLINE_MS = 180_000;
-const PAUSE_MS = 500;
 
 /** A machine's console as far as it was read. */
 export interface ConsoleRead {
@@ -26,18 +25,29 @@ export async function consoleLine(
   pattern: RegExp,
   signal: AbortSignal,
 ): Promise<ConsoleRead> {
-  const deadline = performance.now() + DEADLINE_MS;
   let last: ConsoleRead | undefined;
-  while (performance.now() < deadline) {
-    signal.throwIfAborted();
+  const probe = async (): Promise<ConsoleRead | undefined> => {
     last = (await readConsole(kubectl, namespace, machine, signal)) ?? last;
-    if (last !== undefined && pattern.test(last.text)) return last;
-    await sleep(PAUSE_MS, undefined, { signal });
+    return last !== undefined && pattern.test(last.text) ? last : undefined;
+  };
+  try {
+    return await waitFor(`a console line that matches ${pattern}`, probe, {
+      signal,
+      timeout: DEADLINE_MS,
+      interval: 500,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new Failure(
+      'ConsoleSilent',
+      `no line of the console of ${namespace}/${machine} matches ${pattern}`,
+      {
+        log: last?.tail ?? 'there is no console: no pod of the machine has started',
+        advice: `see kubectl --namespace ${namespace} describe linuxkitmachine ${machine}`,
+        cause: error,
+      },
+    );
   }
-  throw new Failure('ConsoleSilent', `no line of the console of ${namespace}/${machine} matches ${pattern}`, {
-    log: last?.tail ?? 'there is no console: no pod of the machine has started',
-    advice: `see kubectl --namespace ${namespace} describe linuxkitmachine ${machine}`,
-  });
 }
 
 /** The console as it stands; undefined when no pod of the machine has one yet. */

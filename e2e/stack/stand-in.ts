@@ -9,6 +9,7 @@ import {
   standInManifests,
   WEBHOOK_HOST,
 } from '../kubevirt/manifests.ts';
+import { waitFor } from '../process/wait.ts';
 import type { Kubectl } from './kubectl.ts';
 
 /** Installs KubeVirt's CRDs and the stand-in, and waits until it answers. */
@@ -19,16 +20,10 @@ export async function deployStandIn(
 ): Promise<void> {
   const crds = await kubeVirtCrds();
   await kubectl.apply(crds.documents, signal);
-  await kubectl.run(
-    [
-      'wait',
-      '--for=condition=Established',
-      '--timeout=60s',
-      'crd/virtualmachines.kubevirt.io',
-      'crd/virtualmachineinstances.kubevirt.io',
-    ],
+  await waitFor("KubeVirt's CRDs to be served", async () => await established(kubectl, signal), {
     signal,
-  );
+    timeout: 60_000,
+  });
 
   const folder = await mkdtemp(join(tmpdir(), 'kubevirt-stand-in-'));
   try {
@@ -58,4 +53,11 @@ export async function deployStandIn(
     ],
     signal,
   );
+}
+
+/** `kubectl wait` fails on a CRD that has no conditions at all yet, so they are read here. */
+async function established(kubectl: Kubectl, signal: AbortSignal): Promise<boolean> {
+  const path = '{.items[*].status.conditions[?(@.type=="Established")].status}';
+  const names = ['virtualmachines.kubevirt.io', 'virtualmachineinstances.kubevirt.io'];
+  return (await kubectl.run(['get', 'crd', ...names, '-o', `jsonpath=${path}`], signal)) === 'True True';
 }
