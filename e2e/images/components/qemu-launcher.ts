@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import type { Component } from '../component.ts';
-import { directory, file, program, symlink } from '../entry.ts';
+import { directory, file, program } from '../entry.ts';
 import type { Workshop } from '../workshop.ts';
 import { busyboxRoot } from './containers.ts';
 
@@ -20,17 +20,28 @@ const FIRMWARE: Readonly<Record<string, readonly string[]>> = {
     'usr/share/qemu/multiboot_dma.bin',
     'usr/share/qemu/pvh.bin',
   ],
-  'ipxe-qemu': ['usr/lib/ipxe/qemu/efi-virtio.rom', 'usr/lib/ipxe/qemu/efi-e1000.rom'],
 };
+
+/** Software emulation is a module of its own in Debian's QEMU. */
+const ACCELERATOR = 'usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so';
 
 /** QEMU alone, run as user 107 the way KubeVirt runs it: what plays a VM's pod in the test cluster. */
 export const qemuLauncher: Component = {
   repository: 'linuxkit/qemu-launcher',
   tag: '7.2',
   recipe: import.meta.url,
-  packages: ['qemu-system-x86', 'seabios', 'ipxe-qemu', 'qemu-system-data', 'busybox-static', 'genisoimage'],
+  packages: [
+    'qemu-system-x86',
+    'qemu-system-common',
+    'seabios',
+    'qemu-system-data',
+    'busybox-static',
+    'genisoimage',
+  ],
+  guest: ['qemu-launcher'],
   async make(workshop) {
     const emulator = join(await workshop.package('qemu-system-x86'), 'usr/bin/qemu-system-x86_64');
+    const accelerator = join(await workshop.package('qemu-system-common'), ACCELERATOR);
     const mastering = join(await workshop.package('genisoimage'), 'usr/bin/genisoimage');
     const packages = await dependencies(workshop, ['qemu-system-x86', 'genisoimage']);
     const firmware = [];
@@ -45,12 +56,13 @@ export const qemuLauncher: Component = {
     return {
       layers: [
         { entries: await busyboxRoot(workshop) },
-        { entries: await workshop.libraries([emulator, mastering], packages) },
+        { entries: await workshop.libraries([emulator, accelerator, mastering], packages) },
         {
           entries: [
             program('usr/bin/qemu-system-x86_64', { disk: emulator }),
             program('usr/bin/genisoimage', { disk: mastering }),
-            symlink('usr/bin/mkisofs', 'genisoimage'),
+            program('usr/bin/launch', { disk: workshop.guest('qemu-launcher/launch') }),
+            file(ACCELERATOR, { disk: accelerator }),
             ...firmware,
             file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nqemu:x:107:107:qemu:/:/bin/false\n'),
             file('etc/group', 'root:x:0:\nqemu:x:107:\n'),
@@ -59,7 +71,7 @@ export const qemuLauncher: Component = {
         },
       ],
       config: {
-        Entrypoint: ['/usr/bin/qemu-system-x86_64'],
+        Entrypoint: ['/usr/bin/launch'],
         Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
         User: '107:107',
       },
