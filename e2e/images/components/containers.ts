@@ -79,7 +79,7 @@ export const hello = scripted({
   files: { 'bin/hello': 'hello/hello' },
 });
 
-/** Serves a page on port 80 (`PORT`), after one line: `GREETING: serving on port 80`. */
+/** Serves a page on port 80 (`PORT`), after one line: `httpd: serving on port 80: GREETING`. */
 export const httpd = scripted({
   name: 'httpd',
   command: ['/bin/start'],
