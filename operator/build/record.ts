@@ -38,7 +38,10 @@ export interface BuildRecord {
   readonly inputs: readonly ResolvedInput[];
   readonly files: {
     readonly kernel: FileRecord;
-    readonly 'initrd.img': FileRecord & { readonly uncompressedSize: number; readonly uncompressedSha256: string };
+    readonly 'initrd.img': FileRecord & {
+      readonly uncompressedSize: number;
+      readonly uncompressedSha256: string;
+    };
     readonly cmdline: FileRecord;
   };
   /** The kernel command line, verbatim. */
@@ -53,7 +56,11 @@ export interface BootImageRecord {
   /** Exact bytes of the OCI manifest and configuration, as text. */
   readonly manifest: string;
   readonly config: string;
-  readonly layers: readonly { readonly file: 'kernel' | 'initrd.img'; readonly digest: Digest; readonly size: number }[];
+  readonly layers: readonly {
+    readonly file: 'kernel' | 'initrd.img';
+    readonly digest: Digest;
+    readonly size: number;
+  }[];
 }
 
 /** Steps a build can fail in, in their order. */

@@ -1,0 +1,15 @@
+import type { LayerStore } from '../oci/layer-store.ts';
+import type { MemberCache } from './member-cache.ts';
+import type { ReportProgress } from './progress.ts';
+
+/** What putting an initrd together needs of the world. */
+export interface AssemblyEnvironment {
+  readonly layers: LayerStore;
+  readonly cache: MemberCache | undefined;
+  /** An empty folder on a disk with room for everything. */
+  readonly folder: string;
+  /** Cores that compression may use. */
+  readonly parallel: number;
+  readonly signal: AbortSignal;
+  readonly report: ReportProgress;
+}

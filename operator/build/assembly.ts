@@ -1,0 +1,184 @@
+import { APK_DATABASE } from '../linuxkit/constants.ts';
+import { ancestors, directory, file } from '../linuxkit/entries.ts';
+import type { AssemblyEnvironment } from './assembly-environment.ts';
+import { type GeneratedEntry, generatedIndex, mergeGenerated, plannedEntry } from './generated.ts';
+import { adjust, BOOT } from './image-tree.ts';
+import { DamagedPartError, type InitrdPart, joinParts } from './initrd.ts';
+import { chooseCompression, kernelVersions } from './kernel-image.ts';
+import { kernelKey, kernelPart } from './kernel-part.ts';
+import { cachedMember, makeMember, memberHash, NO_ADJUSTMENT, writePart } from './member-part.ts';
+import { OpenTrees } from './open-trees.ts';
+import { type Adjustment, type Overlay, overlay, type TreeLayer } from './overlay.ts';
+import type { Compression } from './record.ts';
+import { factsKey, treeFacts } from './root-facts.ts';
+import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
+import { parseKernelFacts, parseMemberFacts, parseTreeFacts, type TreeFacts } from './tree-facts.ts';
+import type { WorkFile } from './work-file.ts';
+
+/** What is to be put together. */
+export interface AssemblyInput {
+  readonly compression: 'auto' | Compression;
+  readonly kernel: KernelSource;
+  /** In the order in which they are unpacked, after the kernel's modules. */
+  readonly trees: readonly TreeSource[];
+  /** What the build itself adds for volumes and containers. */
+  readonly bundles: readonly GeneratedEntry[];
+  /** What the user adds; last of all. */
+  readonly files: readonly GeneratedEntry[];
+}
+
+export interface Assembled {
+  readonly compression: Compression;
+  readonly kernel: WorkFile;
+  readonly initrd: WorkFile;
+  readonly parts: readonly InitrdPart[];
+}
+
+/**
+ * Makes kernel and initrd of images whose digests are known: what earlier builds left in the cache
+ * is taken from there, the rest is pulled. Nothing that is as large as an image is held in memory.
+ */
+export async function assemble(input: AssemblyInput, environment: AssemblyEnvironment): Promise<Assembled> {
+  await using trees = new OpenTrees(environment.layers, environment.signal);
+  await announceMissing(input, trees, environment);
+
+  const kernel = await kernelPart(input.kernel, trees, environment);
+  const compression =
+    input.compression === 'auto'
+      ? chooseCompression(kernelVersions(kernel.index.map(({ path }) => path)))
+      : input.compression;
+
+  const facts = await neededFacts(input, trees, environment);
+  const generated = generatedEntries(input, facts);
+  const layers = treeLayers(input, kernel.index, facts, generated);
+  const laid = overlay(layers.map(({ layer }) => layer));
+  const adjustmentOf = (source: MemberSource | undefined): Adjustment =>
+    laid.adjustments[layers.findIndex((layer) => layer.source === source)] ?? NO_ADJUSTMENT;
+
+  const sources: readonly MemberSource[] = [input.kernel, ...input.trees];
+  const make = (source: MemberSource): Promise<InitrdPart> =>
+    makeMember(source, adjustmentOf(source), compression, trees, environment);
+  const members: InitrdPart[] = [];
+  for (const source of sources) {
+    const hash = memberHash(source, adjustmentOf(source), compression);
+    members.push((await cachedMember(source, hash, environment)) ?? (await make(source)));
+  }
+  const entries = adjust(
+    generated.map(({ entry }) => entry),
+    adjustmentOf(undefined),
+  );
+  members.push(await lastPart(entries, laid, compression, environment));
+
+  const remake = async (part: InitrdPart): Promise<InitrdPart> => {
+    const source = sources.find(({ name }) => name === part.name);
+    if (source === undefined) throw new DamagedPartError(part);
+    await environment.cache?.damaged(part.stored);
+    return make(source);
+  };
+  const microcode = kernel.microcode === undefined ? [] : [kernel.microcode];
+  const joined = await joinParts([...microcode, ...members], remake, environment);
+  return { compression, kernel: kernel.binary, ...joined };
+}
+
+/** Begins to pull the images that nothing in the cache can stand for. */
+async function announceMissing(
+  input: AssemblyInput,
+  trees: OpenTrees,
+  environment: AssemblyEnvironment,
+): Promise<void> {
+  const { cache } = environment;
+  const known = async (source: MemberSource): Promise<boolean> => {
+    if (cache === undefined) return false;
+    if (source.kind === 'kernel')
+      return (await cache.record(kernelKey(source), parseKernelFacts)) !== undefined;
+    if (source.place === '') return (await cache.record(factsKey(source), parseTreeFacts)) !== undefined;
+    const codecs: readonly Compression[] =
+      input.compression === 'auto' ? ['zstd', 'gzip'] : [input.compression];
+    const hashes = codecs.map((codec) => memberHash(source, NO_ADJUSTMENT, codec));
+    const members = await Promise.all(hashes.map((hash) => cache.record(hash, parseMemberFacts)));
+    return members.some((member) => member !== undefined);
+  };
+  const sources: readonly MemberSource[] = [input.kernel, ...input.trees];
+  const missing = await Promise.all(sources.map(async (source) => !(await known(source))));
+  // In their order, so that what is written first arrives first.
+  sources.filter((_, index) => missing[index]).forEach((source) => trees.announce(source));
+}
+
+/** Facts of all trees at the root, and of those in whose folder something else is put. */
+async function neededFacts(
+  input: AssemblyInput,
+  trees: OpenTrees,
+  environment: AssemblyEnvironment,
+): Promise<ReadonlyMap<TreeSource, TreeFacts>> {
+  const facts = new Map<TreeSource, TreeFacts>();
+  const paths = [...input.bundles, ...input.files].map(({ entry }) => entry.path);
+  for (const source of input.trees.filter(({ place }) => place === '')) {
+    const known = await treeFacts(source, trees, environment);
+    facts.set(source, known);
+    for (const { path } of known.index) if (path.startsWith('containers/')) paths.push(path);
+  }
+  for (const source of input.trees.filter(({ place }) => place !== '')) {
+    const inside = `${source.place}/`;
+    if (!paths.some((path) => path.startsWith(inside))) continue;
+    facts.set(source, await treeFacts(source, trees, environment));
+  }
+  return facts;
+}
+
+/** Everything that the build adds: each path once, the user's files in the place of its own. */
+function generatedEntries(
+  input: AssemblyInput,
+  facts: ReadonlyMap<TreeSource, TreeFacts>,
+): readonly GeneratedEntry[] {
+  const planned = [directory(BOOT), ...packageDatabase([...facts.values()])];
+  const own = planned.map((entry) => ({
+    entry: plannedEntry(entry),
+    implied: entry.type === 'directory' && entry.implied,
+  }));
+  return mergeGenerated([...own, ...input.bundles, ...input.files]);
+}
+
+/** The databases of all init images as one, since each image brings only its own packages. */
+function packageDatabase(facts: readonly TreeFacts[]) {
+  const databases = facts.flatMap(({ packages }) => (packages === undefined ? [] : [packages]));
+  if (databases.length < 2) return [];
+  const text = databases.map((database) => `${database}\n\n`).join('');
+  const folders = ancestors(APK_DATABASE).map((path) => directory(path, 0o755, true));
+  return [...folders, { ...file(APK_DATABASE, text), mtime: 0 }];
+}
+
+function treeLayers(
+  input: AssemblyInput,
+  modules: TreeLayer['entries'],
+  facts: ReadonlyMap<TreeSource, TreeFacts>,
+  generated: readonly GeneratedEntry[],
+): readonly { readonly source?: MemberSource; readonly layer: TreeLayer }[] {
+  return [
+    { source: input.kernel, layer: { name: input.kernel.name, entries: modules } },
+    ...input.trees.flatMap((source) => {
+      const entries = facts.get(source)?.index;
+      return entries === undefined ? [] : [{ source, layer: { name: source.name, entries } }];
+    }),
+    { layer: { name: 'files', entries: generatedIndex(generated) } },
+  ];
+}
+
+function lastPart(
+  entries: Parameters<typeof writePart>[0],
+  laid: Overlay,
+  compression: Compression,
+  environment: AssemblyEnvironment,
+): Promise<InitrdPart> {
+  const outside = (path: string): boolean => {
+    const type = laid.get(path);
+    return type === 'directory' || type === 'implied';
+  };
+  return writePart(entries, {
+    name: 'files',
+    place: 'files',
+    compression,
+    trailer: true,
+    outside,
+    environment,
+  });
+}

@@ -1,0 +1,155 @@
+import type { Entry, FileContent } from '../initramfs/entry.ts';
+import { BUILD_TIME } from '../linuxkit/constants.ts';
+import { ancestors } from '../linuxkit/entries.ts';
+import { addedEntries, type FlattenKind, flattenAction } from '../linuxkit/flatten-rules.ts';
+import type { FileNode, FileTree, RegularFileNode } from '../oci/file-tree.ts';
+import { plannedEntry } from './generated.ts';
+import { type Adjustment, type IndexEntry, moved } from './overlay.ts';
+
+/** Files of an image, ready to be written at their place in the initrd. */
+export interface ImageTree {
+  readonly entries: readonly Entry[];
+  /** Paths of directories that are there only because something lies in them. */
+  readonly implied: ReadonlySet<string>;
+}
+
+/** Where the kernel's own files lie; nothing below it gets into an initrd. */
+export const BOOT = 'boot';
+
+/** The image's files by LinuxKit's rules for its kind, below `place` (empty for the root). */
+export function imageTree(tree: FileTree, kind: FlattenKind, place: string): ImageTree {
+  const kept = tree.nodes.filter(({ path }) => {
+    const { action } = flattenAction(path);
+    return action === 'keep' || action === 'touch';
+  });
+  const touched = (path: string): boolean => flattenAction(path).action === 'touch';
+  const own = nodeEntries(place === '' ? outsideBoot(kept) : kept, touched);
+  const has = { has: (path: string) => tree.get(path) !== undefined };
+  const added = addedEntries(kind, has).flatMap((entry) =>
+    entry.type === 'source' ? [] : [plannedEntry(entry)],
+  );
+  return below(place, { entries: [...own.entries, ...added], implied: own.implied });
+}
+
+/** All files of a tree as they are: kernel modules. */
+export function plainTree(tree: FileTree): ImageTree {
+  return nodeEntries(outsideBoot(tree.nodes), () => false);
+}
+
+function outsideBoot(nodes: readonly FileNode[]): readonly FileNode[] {
+  return nodes.filter(({ path }) => path !== BOOT && !path.startsWith(`${BOOT}/`));
+}
+
+function nodeEntries(nodes: readonly FileNode[], touched: (path: string) => boolean): ImageTree {
+  const entries: Entry[] = [];
+  const implied = new Set<string>();
+  /** By the first path of an inode in the image, the first that is left of it. */
+  const firsts = new Map<string, string>();
+  for (const node of nodes) {
+    if (node.type === 'directory' && node.implicit) implied.add(node.path);
+    const inode = node.hardLinkTo ?? node.path;
+    const first = node.links > 1 && node.type === 'file' ? firsts.get(inode) : undefined;
+    if (first !== undefined) {
+      entries.push({ type: 'link', path: node.path, target: first });
+      continue;
+    }
+    firsts.set(inode, node.path);
+    entries.push(nodeEntry(node, touched(node.path) ? BUILD_TIME : node.mtime));
+  }
+  return { entries, implied };
+}
+
+function nodeEntry(node: FileNode, mtime: number): Entry {
+  const metadata = { path: node.path, mode: node.mode, uid: node.uid, gid: node.gid, mtime };
+  switch (node.type) {
+    case 'file':
+      return { ...metadata, type: 'file', size: node.size, content: nodeContent(node) };
+    case 'directory':
+    case 'fifo':
+      return { ...metadata, type: node.type };
+    case 'symlink':
+      return { ...metadata, type: 'symlink', target: node.target };
+    case 'character':
+    case 'block':
+      return { ...metadata, type: node.type, major: node.devMajor, minor: node.devMinor };
+    default:
+      return node satisfies never;
+  }
+}
+
+/** The bytes of a file of an image. */
+export function nodeContent(node: RegularFileNode): FileContent {
+  return { [Symbol.asyncIterator]: () => node.body.spool.read(node.body.offset, node.size) };
+}
+
+function below(place: string, tree: ImageTree): ImageTree {
+  if (place === '') return tree;
+  const folders: Entry[] = [...ancestors(place), place].map((path) => ({
+    type: 'directory',
+    path,
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtime: BUILD_TIME,
+  }));
+  const entries = tree.entries.map((entry): Entry => {
+    const path = `${place}/${entry.path}`;
+    return entry.type === 'link'
+      ? { ...entry, path, target: `${place}/${entry.target}` }
+      : { ...entry, path };
+  });
+  return {
+    entries: [...folders, ...entries],
+    implied: new Set([...tree.implied].map((path) => `${place}/${path}`)),
+  };
+}
+
+/** What other trees need to know of this one. */
+export function indexOf(tree: ImageTree): readonly IndexEntry[] {
+  return tree.entries.map((entry): IndexEntry => {
+    const { path } = entry;
+    switch (entry.type) {
+      case 'directory':
+        return { path, type: tree.implied.has(path) ? 'implied' : 'directory' };
+      case 'symlink':
+        return { path, type: 'symlink', target: entry.target };
+      case 'file':
+      case 'link':
+        return { path, type: 'file' };
+      case 'character':
+      case 'block':
+      case 'fifo':
+        return { path, type: 'special' };
+      default:
+        return entry satisfies never;
+    }
+  });
+}
+
+/** The entries that are left of a tree, where they go. A hard link whose first name is gone becomes the file. */
+export function adjust(entries: readonly Entry[], adjustment: Adjustment): readonly Entry[] {
+  if (adjustment.moves.length === 0 && adjustment.removed.length === 0) return entries;
+  const moves = new Map(adjustment.moves.map(({ from, to }) => [from, to]));
+  const removed = new Set(adjustment.removed);
+  const originals = new Map(entries.map((entry) => [entry.path, entry]));
+  const firsts = new Map<string, string>();
+  const result = new Map<string, Entry>();
+  for (const entry of entries) {
+    const path = moved(entry.path, moves);
+    if (removed.has(path)) continue;
+    // Of two directories that have become one, that which was there keeps its metadata.
+    if (path !== entry.path && entry.type === 'directory' && originals.get(path)?.type === 'directory')
+      continue;
+    const inode = entry.type === 'link' ? entry.target : entry.path;
+    const first = entry.type === 'link' ? firsts.get(inode) : undefined;
+    if (first !== undefined) {
+      result.set(path, { type: 'link', path, target: first });
+      continue;
+    }
+    const whole = entry.type === 'link' ? originals.get(entry.target) : entry;
+    if (whole === undefined) throw new Error(`hard link ${entry.path} has lost its target`);
+    firsts.set(inode, path);
+    result.set(path, { ...whole, path });
+  }
+  return [...result.values()];
+}

@@ -1,0 +1,84 @@
+import { CodedError } from '../errors.ts';
+import type { KernelStep } from '../linuxkit/plan.ts';
+import type { FileTree, RegularFileNode } from '../oci/file-tree.ts';
+import { flatten } from '../oci/flatten.ts';
+import { TarIndexer } from '../oci/tar/indexer.ts';
+import type { ResolvedImage } from '../oci/types.ts';
+import { nodeContent } from './image-tree.ts';
+import type { Compression } from './record.ts';
+
+export class KernelImageError extends CodedError<'InvalidKernelImage'> {}
+
+/** The parts of a kernel image. */
+export interface KernelImage {
+  readonly binary: RegularFileNode;
+  readonly ucode?: RegularFileNode;
+  /** What is in its archive of modules. */
+  readonly modules?: FileTree;
+}
+
+/** Finds the parts by name at the root of the image. Throws {@link KernelImageError} for one that is missing. */
+export async function openKernelImage(
+  tree: FileTree,
+  step: KernelStep,
+  image: ResolvedImage,
+): Promise<KernelImage> {
+  const binary = step.binaries
+    .map((name) => regularFile(tree, name, image))
+    .find((node) => node !== undefined);
+  if (binary === undefined) throw missing(image, step.binaries.join(' or '), 'kernel.binary');
+  const ucode = step.ucode === undefined ? undefined : regularFile(tree, step.ucode, image);
+  if (step.ucode !== undefined && ucode === undefined) throw missing(image, step.ucode, 'kernel.ucode');
+  const archive = step.tar === undefined ? undefined : regularFile(tree, step.tar, image);
+  if (step.tar !== undefined && archive === undefined)
+    throw missing(image, step.tar, "kernel.tar, 'none' for no modules");
+  return {
+    binary,
+    ...(ucode === undefined ? {} : { ucode }),
+    ...(archive === undefined ? {} : { modules: await readModules(archive, image) }),
+  };
+}
+
+function regularFile(tree: FileTree, name: string, image: ResolvedImage): RegularFileNode | undefined {
+  const node = tree.get(name);
+  if (node === undefined || node.type === 'file') return node;
+  throw new KernelImageError(
+    'InvalidKernelImage',
+    `kernel image ${image.digest}: ${JSON.stringify(name)} is a ${node.type}, not a file`,
+  );
+}
+
+function missing(image: ResolvedImage, name: string, field: string): KernelImageError {
+  return new KernelImageError(
+    'InvalidKernelImage',
+    `kernel image ${image.digest} has no file ${name} at its root; name what it has with ${field}`,
+  );
+}
+
+/** The archive lies in the spool of its layer: its files are read from there, never copied. */
+async function readModules(archive: RegularFileNode, image: ResolvedImage): Promise<FileTree> {
+  const indexer = new TarIndexer(`${archive.path} of kernel image ${image.digest}`);
+  for await (const bytes of nodeContent(archive)) indexer.push(bytes);
+  indexer.end();
+  const { spool, offset } = archive.body;
+  const entries = indexer.entries.map((entry) => ({ ...entry, offset: entry.offset + offset }));
+  return flatten([{ digest: image.digest, diffId: image.digest, entries, spool }]);
+}
+
+const MODULES = /^(?:usr\/)?lib\/modules\/(\d+)\.(\d+)[^/]*$/;
+
+/** Versions of the kernel as the names of its modules' folders say, major and minor. */
+export function kernelVersions(paths: Iterable<string>): readonly (readonly [number, number])[] {
+  const versions: (readonly [number, number])[] = [];
+  for (const path of paths) {
+    const match = MODULES.exec(path);
+    if (match !== null) versions.push([Number(match[1]), Number(match[2])]);
+  }
+  return versions;
+}
+
+/** zstd where every kernel that the image may hold can unpack it, which is from 5.9 on; gzip for one of unknown age. */
+export function chooseCompression(versions: readonly (readonly [number, number])[]): Compression {
+  const able = versions.every(([major, minor]) => major > 5 || (major === 5 && minor >= 9));
+  return versions.length > 0 && able ? 'zstd' : 'gzip';
+}

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import type { ByteSum } from '../initramfs/member.ts';
+import type { RegularFileNode } from '../oci/file-tree.ts';
+import type { AssemblyEnvironment } from './assembly-environment.ts';
+import { hashOf } from './identity.ts';
+import { indexOf, nodeContent } from './image-tree.ts';
+import type { InitrdPart } from './initrd.ts';
+import { checkMicrocodeSize, microcodeArchive } from './microcode.ts';
+import type { OpenTrees } from './open-trees.ts';
+import type { IndexEntry } from './overlay.ts';
+import { ENGINE_SALTS } from './salts.ts';
+import type { KernelSource } from './sources.ts';
+import { sumOf } from './sum.ts';
+import { type KernelFacts, parseKernelFacts } from './tree-facts.ts';
+import { copyToFile, objectSource, type WorkFile } from './work-file.ts';
+
+/** What a kernel image gives besides its modules' member. */
+export interface KernelPart {
+  readonly binary: WorkFile;
+  readonly microcode?: InitrdPart;
+  /** Of its modules. */
+  readonly index: readonly IndexEntry[];
+}
+
+/** The kernel, from the cache if an earlier build left it there. */
+export async function kernelPart(
+  source: KernelSource,
+  trees: OpenTrees,
+  environment: AssemblyEnvironment,
+): Promise<KernelPart> {
+  const facts = await environment.cache?.record(kernelKey(source), parseKernelFacts);
+  return (facts && (await fromCache(facts, environment))) ?? (await fromImage(source, trees, environment));
+}
+
+/** Key of what is remembered of the kernel's image. */
+export function kernelKey({ image, step }: KernelSource): string {
+  const { binaries, tar, ucode } = step;
+  return hashOf({ what: 'kernel', salts: ENGINE_SALTS, image: image.digest, binaries, tar, ucode });
+}
+
+async function fromCache(
+  facts: KernelFacts,
+  environment: AssemblyEnvironment,
+): Promise<KernelPart | undefined> {
+  const binary = await fetch(facts.binary, 'kernel', environment);
+  if (binary === undefined) return undefined;
+  const { ucode, index } = facts;
+  if (ucode === undefined) return { binary, index };
+  const file = await fetch(ucode, 'microcode', environment);
+  return file && { binary, microcode: { name: 'microcode', stored: ucode, archive: ucode, file }, index };
+}
+
+/** A file of that sum in the work folder, or undefined when the cache cannot give it. */
+async function fetch(
+  sum: ByteSum,
+  name: string,
+  environment: AssemblyEnvironment,
+): Promise<WorkFile | undefined> {
+  const { cache, folder, signal } = environment;
+  const stream = await cache?.data(sum);
+  if (stream === undefined) return undefined;
+  const file = await copyToFile(join(folder, `cached-${name}`), stream, signal);
+  if (file.size === sum.size && file.sha256 === sum.sha256) return file;
+  await cache?.damaged(sum);
+  return undefined;
+}
+
+async function fromImage(
+  source: KernelSource,
+  trees: OpenTrees,
+  environment: AssemblyEnvironment,
+): Promise<KernelPart> {
+  const { kernel, tree } = await trees.openKernel(source);
+  const { cache, folder, signal } = environment;
+  const binary = await copyToFile(join(folder, 'kernel'), nodeContent(kernel.binary), signal);
+  const microcode = kernel.ucode === undefined ? undefined : await microcodePart(kernel.ucode, environment);
+  const index = indexOf(tree);
+  if (cache !== undefined) {
+    await cache.putData(objectSource(binary));
+    if (microcode?.file !== undefined) await cache.putData(objectSource(microcode.file));
+    const facts: KernelFacts = {
+      binary: { size: binary.size, sha256: binary.sha256 },
+      ...(microcode === undefined ? {} : { ucode: microcode.stored }),
+      index,
+    };
+    await cache.putRecord(kernelKey(source), facts);
+  }
+  return { binary, index, ...(microcode === undefined ? {} : { microcode }) };
+}
+
+async function microcodePart(node: RegularFileNode, environment: AssemblyEnvironment): Promise<InitrdPart> {
+  checkMicrocodeSize(node.size);
+  const bytes = microcodeArchive(await buffer(Readable.from(nodeContent(node))));
+  const file = await copyToFile(join(environment.folder, 'microcode'), [bytes], environment.signal);
+  const sum = sumOf(bytes);
+  return { name: 'microcode', stored: sum, archive: sum, file };
+}

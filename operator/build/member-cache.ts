@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { messageOf } from '../errors.ts';
+import type { ByteSum } from '../initramfs/member.ts';
+import { memberKey } from '../storage/layout.ts';
+import {
+  type ObjectReader,
+  type ObjectSource,
+  type ObjectStore,
+  type ObjectWriter,
+  StorageError,
+} from '../storage/store.ts';
+import { hashOf } from './identity.ts';
+import type { ReportProgress } from './progress.ts';
+
+/** A store that may be able to remove a damaged entry. */
+export type CacheStore = ObjectReader & ObjectWriter & Partial<Pick<ObjectStore, 'delete'>>;
+
+/** Records are read into memory: the index of a tree is the largest. */
+const MAX_RECORD_BYTES = 64 * 1024 * 1024;
+
+/**
+ * What earlier builds made: small records under the hash of what determines them, and large data under
+ * its own SHA-256. A cache is a convenience: whatever is wrong with it costs time, never the build, and
+ * nothing that it gives is believed without its sum.
+ */
+export class MemberCache {
+  readonly #store: CacheStore;
+  readonly #report: ReportProgress;
+  readonly #signal: AbortSignal;
+
+  constructor(store: CacheStore, options: { readonly report: ReportProgress; readonly signal: AbortSignal }) {
+    this.#store = store;
+    this.#report = options.report;
+    this.#signal = options.signal;
+  }
+
+  /** The record under a key; undefined when there is none that is whole and that `parse` accepts. */
+  async record<T>(key: string, parse: (value: unknown) => T | undefined): Promise<T | undefined> {
+    const bytes = await this.#quietly(`reading record ${key}`, async () => {
+      const { info, body } = await this.#store.get(memberKey(key), { signal: this.#signal });
+      if (info.size <= MAX_RECORD_BYTES) return buffer(body);
+      body.destroy();
+      return undefined;
+    });
+    if (bytes === undefined) return undefined;
+    const value = parse(checkedValue(bytes));
+    if (value === undefined) await this.#discard(key);
+    return value;
+  }
+
+  async putRecord(key: string, value: unknown): Promise<void> {
+    const bytes = Buffer.from(JSON.stringify({ sum: hashOf(value), value }));
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await this.#put(key, { size: bytes.length, sha256, open: () => Readable.from([bytes]) });
+  }
+
+  /**
+   * The bytes with that sum as they arrive: the consumer checks them. Undefined when they are not
+   * there. The consumer owns the stream.
+   */
+  async data(sum: ByteSum): Promise<Readable | undefined> {
+    return this.#quietly(`reading ${sum.sha256}`, async () => {
+      // A range, since stores verify whole objects and the consumer does so anyway.
+      const range = { first: 0, last: sum.size - 1 };
+      try {
+        return (await this.#store.get(memberKey(sum.sha256), { signal: this.#signal, range })).body;
+      } catch (error) {
+        if (error instanceof RangeError) await this.damaged(sum);
+        else throw error;
+        return undefined;
+      }
+    });
+  }
+
+  async putData(source: ObjectSource): Promise<void> {
+    await this.#put(source.sha256, source);
+  }
+
+  /** Says that the bytes of that sum were damaged, so that they can be stored anew. */
+  async damaged(sum: ByteSum): Promise<void> {
+    this.#report({ kind: 'warning', message: `cache entry ${sum.sha256} is damaged; it is made anew` });
+    await this.#discard(sum.sha256);
+  }
+
+  async #put(key: string, source: ObjectSource): Promise<void> {
+    await this.#quietly(`writing ${key}`, () =>
+      this.#store.put(memberKey(key), source, { signal: this.#signal }),
+    );
+  }
+
+  async #discard(key: string): Promise<void> {
+    await this.#quietly(`removing ${key}`, async () =>
+      this.#store.delete?.([memberKey(key)], { signal: this.#signal }),
+    );
+  }
+
+  async #quietly<T>(what: string, action: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await action();
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (!(error instanceof StorageError && error.code === 'ObjectNotFound')) {
+        this.#report({ kind: 'warning', message: `cache: ${what}: ${messageOf(error)}` });
+      }
+      return undefined;
+    }
+  }
+}
+
+function checkedValue(bytes: Buffer): unknown {
+  try {
+    const record: unknown = JSON.parse(bytes.toString());
+    if (typeof record !== 'object' || record === null || !('sum' in record) || !('value' in record))
+      return undefined;
+    return record.sum === hashOf(record.value) ? record.value : undefined;
+  } catch {
+    return undefined;
+  }
+}

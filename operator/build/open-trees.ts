@@ -1,0 +1,87 @@
+import type { FileTree } from '../oci/file-tree.ts';
+import { flatten } from '../oci/flatten.ts';
+import type { HeldLayers, LayerStore } from '../oci/layer-store.ts';
+import { type ImageTree, imageTree, plainTree } from './image-tree.ts';
+import { type KernelImage, openKernelImage } from './kernel-image.ts';
+import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
+
+/** An image whose files can be read. */
+export interface OpenTree {
+  /** As they are in the image. */
+  readonly files: FileTree;
+  /** As they go into the initrd, before those of others are considered. */
+  readonly tree: ImageTree;
+}
+
+export interface OpenKernel extends OpenTree {
+  readonly kernel: KernelImage;
+}
+
+/**
+ * The images that a build reads. Those that it will want are announced, so that all pulls begin early;
+ * what is opened stays open until it is closed or the build is over.
+ */
+export class OpenTrees implements AsyncDisposable {
+  readonly #layers: LayerStore;
+  readonly #signal: AbortSignal;
+  readonly #held = new Map<MemberSource, Promise<HeldLayers>>();
+  readonly #opened = new Map<MemberSource, Promise<OpenTree>>();
+
+  constructor(layers: LayerStore, signal: AbortSignal) {
+    this.#layers = layers;
+    this.#signal = signal;
+  }
+
+  /** Begins to pull the image, unless that was done before. */
+  announce(source: MemberSource): void {
+    void this.#hold(source);
+  }
+
+  open(source: TreeSource): Promise<OpenTree> {
+    return this.#open(source, async (files) => ({
+      files,
+      tree: imageTree(files, source.kind, source.place),
+    }));
+  }
+
+  openKernel(source: KernelSource): Promise<OpenKernel> {
+    return this.#open(source, async (files) => {
+      const kernel = await openKernelImage(files, source.step, source.image);
+      const none: ImageTree = { entries: [], implied: new Set() };
+      return { files, kernel, tree: kernel.modules === undefined ? none : plainTree(kernel.modules) };
+    });
+  }
+
+  /** Lets go of the image; what was read of it must not be used any more. */
+  async close(source: MemberSource): Promise<void> {
+    const held = this.#held.get(source);
+    this.#held.delete(source);
+    this.#opened.delete(source);
+    const layers = await held?.catch(() => undefined);
+    await layers?.[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#held.keys()].map((source) => this.close(source)));
+  }
+
+  #open<T extends OpenTree>(source: MemberSource, read: (files: FileTree) => Promise<T>): Promise<T> {
+    const known = this.#opened.get(source);
+    // A source is opened by one of the two methods alone: its kind says which.
+    if (known !== undefined) return known as Promise<T>;
+    const opened = this.#hold(source).then(({ layers }) => read(flatten(layers)));
+    opened.catch(() => undefined);
+    this.#opened.set(source, opened);
+    return opened;
+  }
+
+  #hold(source: MemberSource): Promise<HeldLayers> {
+    const known = this.#held.get(source);
+    if (known !== undefined) return known;
+    const held = this.#layers.hold(source.image, this.#signal);
+    // Whoever opens the image meets the failure; before that it is nobody's.
+    held.catch(() => undefined);
+    this.#held.set(source, held);
+    return held;
+  }
+}

@@ -1,0 +1,16 @@
+import type { BuildStep } from './record.ts';
+
+/** What a build says of itself while it runs. Sizes in bytes. */
+export type BuildProgress =
+  | { readonly kind: 'step'; readonly step: BuildStep }
+  | {
+      readonly kind: 'resolved';
+      readonly location: string;
+      readonly reference: string;
+      readonly digest: string;
+    }
+  | { readonly kind: 'pulled'; readonly digest: string; readonly size: number }
+  | { readonly kind: 'member'; readonly name: string; readonly cached: boolean; readonly size: number }
+  | { readonly kind: 'warning'; readonly message: string };
+
+export type ReportProgress = (event: BuildProgress) => void;

@@ -1,0 +1,69 @@
+import type { BundlePlan } from '../linuxkit/bundle.ts';
+import type { FlattenKind } from '../linuxkit/flatten-rules.ts';
+import type { ContainerStep, ImagePlan, KernelStep } from '../linuxkit/plan.ts';
+import type { ResolvedImage } from '../oci/types.ts';
+
+/** A use of an image whose files become one member of the initrd. */
+export interface TreeSource {
+  /** LinuxKit's location name, for messages. */
+  readonly name: string;
+  readonly kind: Exclude<FlattenKind, 'kernel'>;
+  readonly image: ResolvedImage;
+  /** Folder that the files go to; empty for the root. */
+  readonly place: string;
+}
+
+/** The kernel's image: its modules are a member too. */
+export interface KernelSource {
+  readonly name: string;
+  readonly kind: 'kernel';
+  readonly image: ResolvedImage;
+  readonly place: '';
+  readonly step: KernelStep;
+}
+
+export type MemberSource = KernelSource | TreeSource;
+
+/** Images by the location that names them. */
+export type ImageByLocation = (location: string) => ResolvedImage;
+
+/** The members that come of images, in the order in which they are unpacked. */
+export function memberSources(
+  plan: ImagePlan,
+  kernel: KernelStep,
+  bundles: readonly BundlePlan[],
+  imageAt: ImageByLocation,
+): readonly [KernelSource, ...TreeSource[]] {
+  return [
+    { name: kernel.location, kind: 'kernel', image: imageAt(kernel.location), place: '', step: kernel },
+    ...plan.init.map(({ location }) => source('init', location, '')),
+    ...plan.volumes.flatMap((volume) =>
+      volume.image === undefined ? [] : [source('volume', volume.location, volume.lower)],
+    ),
+    ...bundles.flatMap(({ step, extractTo }) =>
+      extractTo === undefined ? [] : [source('bundle', step.location, extractTo)],
+    ),
+  ];
+
+  function source(kind: TreeSource['kind'], location: string, place: string): TreeSource {
+    return { name: location, kind, image: imageAt(location), place };
+  }
+}
+
+/** Everything in the plan that names an image, once for each place. */
+export function imageLocations(
+  plan: ImagePlan,
+): readonly { readonly location: string; readonly image: string }[] {
+  const volumes = plan.volumes.flatMap(({ location, image }) =>
+    image === undefined ? [] : [{ location, image }],
+  );
+  const containers = plan.containers.map(({ location, image }: ContainerStep) => ({ location, image }));
+  const kernel =
+    plan.kernel === undefined ? [] : [{ location: plan.kernel.location, image: plan.kernel.image }];
+  return [
+    ...kernel,
+    ...plan.init.map(({ location, image }) => ({ location, image })),
+    ...volumes,
+    ...containers,
+  ];
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import type { ByteSum } from '../initramfs/member.ts';
+import type { IndexEntry } from './overlay.ts';
+
+/** What is remembered of an image's tree, so that the image need not be pulled to place others over it. */
+export interface TreeFacts {
+  readonly index: readonly IndexEntry[];
+  /** The tree's database of Alpine packages, if it has one. */
+  readonly packages?: string;
+}
+
+/** What is remembered of a kernel image. */
+export interface KernelFacts {
+  readonly binary: ByteSum;
+  readonly ucode?: ByteSum;
+  /** Of its modules, if it has any. */
+  readonly index: readonly IndexEntry[];
+}
+
+/** A finished member in the cache: its bytes are stored under their own sum. */
+export interface MemberFacts {
+  readonly stored: ByteSum;
+  readonly archive: ByteSum;
+}
+
+const byteSum = z.object({ size: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+const indexEntry = z.union([
+  z.object({ path: z.string(), type: z.enum(['directory', 'implied', 'file', 'special']) }),
+  z.object({ path: z.string(), type: z.literal('symlink'), target: z.string() }),
+]);
+const index = z.array(indexEntry);
+
+const treeFacts = z.object({ index, packages: z.string().exactOptional() });
+const kernelFacts = z.object({ binary: byteSum, ucode: byteSum.exactOptional(), index });
+const memberFacts = z.object({ stored: byteSum, archive: byteSum });
+
+/** Each reads what was stored, and is undefined for anything else. */
+export function parseTreeFacts(value: unknown): TreeFacts | undefined {
+  return treeFacts.safeParse(value).data;
+}
+
+export function parseKernelFacts(value: unknown): KernelFacts | undefined {
+  return kernelFacts.safeParse(value).data;
+}
+
+export function parseMemberFacts(value: unknown): MemberFacts | undefined {
+  return memberFacts.safeParse(value).data;
+}
