@@ -48,6 +48,12 @@ export function apiServerFlags(settings: ApiServerSettings): readonly string[] {
       : '--disable-admission-plugins=ServiceAccount',
     '--allow-privileged=true',
     `--client-ca-file=${settings.authority.certificate}`,
+    // Without it every client of delegated authentication complains for ever. Nobody is let in by it.
+    `--requestheader-client-ca-file=${settings.authority.certificate}`,
+    '--requestheader-allowed-names=front-proxy-client',
+    '--requestheader-username-headers=X-Remote-User',
+    '--requestheader-group-headers=X-Remote-Group',
+    '--requestheader-extra-headers-prefix=X-Remote-Extra-',
     `--tls-cert-file=${settings.serving.certificate}`,
     `--tls-private-key-file=${settings.serving.key}`,
     `--kubelet-certificate-authority=${settings.authority.certificate}`,

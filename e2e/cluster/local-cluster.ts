@@ -116,6 +116,7 @@ export class LocalCluster {
           cgroup: instanceCgroup(name),
           network,
           runc: tools.runc,
+          shim: tools['containerd-shim-runc-v2'],
           cniFolder: dirname(tools.bridge),
           pauseImage,
           authority: certificates.authority.certificate,

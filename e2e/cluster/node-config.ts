@@ -9,6 +9,7 @@ export interface NodeSettings {
   readonly cgroup: string;
   readonly network: ClusterNetwork;
   readonly runc: string;
+  readonly shim: string;
   readonly cniFolder: string;
   readonly pauseImage: string;
   readonly authority: string;
@@ -48,6 +49,8 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.internal.v1.traci
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = 'io.containerd.runc.v2'
+  # Found by PATH, it could be another version's, which speaks another protocol.
+  runtime_path = ${text(settings.shim)}
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   BinaryName = ${text(settings.runc)}

@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { BatchV1Api, CoreV1Api, KubeConfig, type V1Job, type V1PodSpec } from '@kubernetes/client-node';
+import {
+  BatchV1Api,
+  CoreV1Api,
+  KubeConfig,
+  type V1Job,
+  type V1PodSecurityContext,
+  type V1PodSpec,
+  type V1SecurityContext,
+} from '@kubernetes/client-node';
 import { type Entry, file, program, symlink } from '../images/entry.ts';
 import { OciLayout } from '../images/oci-layout.ts';
 import { pushImage } from '../images/oci-push.ts';
@@ -12,7 +20,7 @@ import type { LocalCluster } from './local-cluster.ts';
 export const restricted = {
   pod: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
   container: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-} as const;
+} satisfies { readonly pod: V1PodSecurityContext; readonly container: V1SecurityContext };
 
 /** Pushes an image with one busybox and returns the name that the node's containerd pulls it by. */
 export async function pushBusybox(cluster: LocalCluster, signal: AbortSignal): Promise<string> {
@@ -70,7 +78,7 @@ export class PodRunner {
   async run(namespace: string, name: string, spec: V1PodSpec): Promise<string> {
     const body: V1Job = {
       metadata: { name },
-      spec: { backoffLimit: 0, template: { spec: { restartPolicy: 'Never', ...spec } } },
+      spec: { backoffLimit: 0, template: { spec } },
     };
     await this.#batch.createNamespacedJob({ namespace, body });
     const ended = await waitFor(
