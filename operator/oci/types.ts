@@ -48,13 +48,17 @@ export interface ResolvedImage {
   /** Digest of the index it was chosen from, if the reference named one. */
   readonly index?: Digest;
   readonly config: ImageConfig;
+  /** Lowest first; as many as `config.diffIds`. */
   readonly layers: readonly Descriptor[];
+  /** Manifests of statements about the image (SBOM, provenance) that its index lists. */
+  readonly attestations?: readonly Descriptor[];
 }
 
 /** The parts of an OCI image configuration that a build uses (image-spec, config.md). */
 export interface ImageConfig {
   readonly architecture: string;
   readonly os: string;
+  readonly variant?: string;
   readonly config: {
     readonly Entrypoint?: readonly string[];
     readonly Cmd?: readonly string[];

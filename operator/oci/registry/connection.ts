@@ -1,0 +1,104 @@
+import { getCACertificates } from 'node:tls';
+import { Agent, type Dispatcher } from 'undici';
+import { CodedError, messageOf } from '../../errors.ts';
+import type { RegistryLimits } from './limits.ts';
+
+/** A request as it goes over the wire once: no authentication, no redirect, no second try. */
+export interface WireRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** Whose certificate authorities count. */
+  readonly registry: string;
+}
+
+export interface WireResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Must be read to its end or destroyed. */
+  readonly body: Dispatcher.ResponseData['body'];
+}
+
+/** The connection could not be made, broke, or fell silent. Worth another try. */
+export class ConnectionError extends CodedError<'ConnectionFailed'> {}
+
+/** Connections to registries: a bounded number to each host, HTTP/1.1, with the authorities that each may be known by. */
+export class Connections implements AsyncDisposable {
+  readonly #authorities: ReadonlyMap<string, string>;
+  readonly #limits: RegistryLimits;
+  readonly #connections: number;
+  readonly #agents = new Map<string, Agent>();
+
+  constructor(authorities: ReadonlyMap<string, string>, connections: number, limits: RegistryLimits) {
+    this.#authorities = authorities;
+    this.#connections = connections;
+    this.#limits = limits;
+  }
+
+  /** Throws {@link ConnectionError}, or the signal's reason. */
+  async send({ method, url, headers, body, signal, registry }: WireRequest): Promise<WireResponse> {
+    try {
+      const response = await this.#agent(registry).request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers: { ...headers },
+        signal,
+        ...(body !== undefined && { body }),
+      });
+      const single: Record<string, string> = {};
+      for (const [name, value] of Object.entries(response.headers)) {
+        if (value !== undefined) single[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+      }
+      return { status: response.statusCode, headers: single, body: response.body };
+    } catch (error) {
+      throw connectionError(error, signal);
+    }
+  }
+
+  #agent(registry: string): Agent {
+    const authority = this.#authorities.get(registry);
+    const key = authority === undefined ? '' : registry;
+    let agent = this.#agents.get(key);
+    if (agent === undefined) {
+      agent = new Agent({
+        allowH2: false,
+        connections: this.#connections,
+        headersTimeout: this.#limits.idleTimeout,
+        bodyTimeout: this.#limits.idleTimeout,
+        connect: {
+          timeout: this.#limits.connectTimeout,
+          ...(authority !== undefined && { ca: [...getCACertificates('default'), authority] }),
+        },
+      });
+      this.#agents.set(key, agent);
+    }
+    return agent;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+    this.#agents.clear();
+  }
+}
+
+/** What a failed read of a body or a failed request comes down to. */
+export function connectionError(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof CodedError) return error;
+  const causes: string[] = [];
+  for (let cause: unknown = error; cause instanceof Error && causes.length < 4; cause = cause.cause) {
+    // Where several addresses were tried, the message is empty and the reasons are one level down.
+    const inner = cause instanceof AggregateError ? cause.errors.map(messageOf).join('; ') : '';
+    causes.push(cause.message || inner);
+  }
+  return new ConnectionError(
+    'ConnectionFailed',
+    causes.filter((text) => text !== '').join(': ') || messageOf(error),
+    {
+      cause: error,
+    },
+  );
+}
