@@ -113,12 +113,8 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
     const { documentTimeout } = this.#transport.limits;
     return this.#fromAny(reference, signal, async (endpoint) => {
       const where = `${what}: manifest from registry ${endpoint.name}`;
-      const { bytes, headers } = await this.#get(
-        endpoint,
-        `manifests/${wanted}`,
-        'maxManifestBytes',
-        what,
-        signal,
+      const { bytes, headers } = await withDeadline(signal, documentTimeout, where, (deadline) =>
+        this.#get(endpoint, `manifests/${wanted}`, what, deadline),
       );
       const digest = digestOf(bytes);
       if (reference.digest !== undefined && digest !== reference.digest)
