@@ -95,13 +95,15 @@ export function completeMount(mount: MountSpec, volumes: VolumesByName): Mount {
   if (type === undefined) throw new InvalidSetting(`mount for destination ${destination} is missing type`);
   const target = unlessBlank(destination) ?? DEFAULT_DESTINATIONS.get(type);
   if (target === undefined) throw new InvalidSetting(`mount type ${type} is missing destination`);
-  return {
-    destination: target,
-    type,
-    source: type === 'bind' ? mountSource(source, options, volumes) : (unlessBlank(source) ?? type),
-    options,
-    ...mappingsOf(mount),
-  };
+  const whole = { destination: target, type, options, ...mappingsOf(mount) };
+  if (type !== 'bind') return { ...whole, source: unlessBlank(source) ?? type };
+  if (source.startsWith('/')) return { ...whole, source };
+  return { ...whole, source: mountSource(source, options, volumes), options: bindOptions(options) };
+}
+
+/** The type alone makes no bind mount: the runtime looks at the options. */
+function bindOptions(options: readonly string[]): readonly string[] {
+  return options.includes('bind') || options.includes('rbind') ? options : [...options, 'rbind'];
 }
 
 function impliedType(source: string, destination: string): string | undefined {

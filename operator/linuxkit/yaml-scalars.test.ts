@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { resolvePlainScalar } from './yaml-scalars.ts';
+
+test.each([
+  ['', null],
+  ['~', null],
+  ['Null', null],
+  ['nUll', 'nUll'],
+  ['true', true],
+  ['FALSE', false],
+  ['yes', 'yes'],
+  ['on', 'on'],
+  ['y', 'y'],
+  ['0', 0],
+  ['-0', 0],
+  ['12', 12],
+  ['+12', 12],
+  ['-12', -12],
+  ['0644', 420],
+  ['0o644', 420],
+  ['-0644', -420],
+  ['0x1F', 31],
+  ['0b101', 5],
+  ['1_000', 1000],
+  ['08', 8],
+  ['1.5', 1.5],
+  ['.5', 0.5],
+  ['1.', 1],
+  ['1e3', 1000],
+  ['1.2.3', '1.2.3'],
+  ['12:30:45', '12:30:45'],
+  ['2017-04-18', '2017-04-18'],
+  ['.', '.'],
+  ['-', '-'],
+  ['0x', '0x'],
+  ['1k', '1k'],
+  ['.inf', Infinity],
+  ['-.Inf', -Infinity],
+  ['.nan', Number.NaN],
+  ['9'.repeat(65), '9'.repeat(65)],
+])('%j means %j', (text, value) => {
+  expect(resolvePlainScalar(text)).toEqual(value);
+});
