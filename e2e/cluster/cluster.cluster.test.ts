@@ -158,7 +158,7 @@ test('a projected token is known by its pod and good for its audience alone', as
       {
         name: 'main',
         image: busybox,
-        command: ['cat', '/token/token'],
+        command: ['busybox', 'cat', '/token/token'],
         volumeMounts: [{ name: 'token', mountPath: '/token' }],
       },
     ],
