@@ -27,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'cluster',
           include: ['e2e/**/*.cluster.test.ts'],
+          globalSetup: ['e2e/path/stack-setup.ts'],
           testTimeout: 300_000,
           hookTimeout: 1_800_000,
           fileParallelism: false,

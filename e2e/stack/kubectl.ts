@@ -4,21 +4,22 @@ import { run } from '../process/run.ts';
 /** The kubectl command against one cluster. */
 export class Kubectl {
   readonly kubeconfig: string;
-  readonly #binary: string;
+  /** Path of the command. */
+  readonly binary: string;
 
   constructor(binary: string, kubeconfig: string) {
-    this.#binary = binary;
+    this.binary = binary;
     this.kubeconfig = kubeconfig;
   }
 
   /** Where the command lies. */
   get folder(): string {
-    return dirname(this.#binary);
+    return dirname(this.binary);
   }
 
   /** Runs kubectl and returns its output. */
   async run(args: readonly string[], signal: AbortSignal, input?: string): Promise<string> {
-    return await run(this.#binary, ['--kubeconfig', this.kubeconfig, ...args], {
+    return await run(this.binary, ['--kubeconfig', this.kubeconfig, ...args], {
       signal,
       timeout: 600_000,
       ...(input === undefined ? {} : { input }),
