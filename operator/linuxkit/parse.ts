@@ -108,13 +108,13 @@ function byPosition(a: Placed, b: Placed): number {
 }
 
 /**
- * The parts of a value in which the schema found nothing wrong, with entries of lists in their
- * places: so that problems of meaning are found beside problems of structure.
+ * The parts of a value in which the schema found nothing wrong, with undefined in the places of
+ * bad entries of lists: so that problems of meaning are found beside problems of structure.
  */
 function soundParts(value: unknown, problems: readonly FieldProblem[]): SoundConfig {
   if (!isRecord(value)) return {};
   const bad = new Set(
-    problems.flatMap(({ path, unknown }) => (unknown ? [] : [formatPath(path.slice(0, 3))])),
+    problems.flatMap(({ path, unknown }) => (unknown ? [] : [formatPath(unsoundPart(path))])),
   );
   const parts = Object.entries(value).flatMap(([section, content]): readonly [string, unknown][] => {
     if (bad.has(section) || !Object.hasOwn(configSchema.shape, section)) return [];
@@ -124,10 +124,23 @@ function soundParts(value: unknown, problems: readonly FieldProblem[]): SoundCon
   return Object.fromEntries(parts);
 }
 
+/** `services[0].binds[1]` of a path that leads there or deeper; otherwise the field of the entry as a whole. */
+function unsoundPart(path: FieldPath): FieldPath {
+  return path.slice(0, typeof path[3] === 'number' ? 4 : 3);
+}
+
 function soundFields(value: unknown, path: FieldPath, bad: ReadonlySet<string>): unknown {
-  // A rule of the entry as a whole failed; its fields are still what they are.
+  // If it is the entry as a whole that is wrong, its fields are still what they are.
   if (!isRecord(value)) return bad.has(formatPath(path)) ? {} : value;
-  return Object.fromEntries(Object.entries(value).filter(([key]) => !bad.has(formatPath([...path, key]))));
+  const fields = Object.entries(value).filter(([key]) => !bad.has(formatPath([...path, key])));
+  return Object.fromEntries(
+    fields.map(([key, field]) => [
+      key,
+      Array.isArray(field)
+        ? field.map((item: unknown, index) => (bad.has(formatPath([...path, key, index])) ? undefined : item))
+        : field,
+    ]),
+  );
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -12,7 +12,10 @@ import { type VolumesByName, volumesByName } from './volumes.ts';
  * own, fields that need each other. The same rules for text and for inline configurations.
  */
 
-/** A configuration of which every field that is there has the right type, but any may be missing. */
+/**
+ * A configuration of which every field that is there has the right type, but any may be
+ * missing; in place of an entry of a list may stand undefined.
+ */
 export interface SoundConfig {
   readonly kernel?: Partial<KernelSpec>;
   readonly init?: readonly (string | undefined)[];
@@ -63,8 +66,14 @@ export function settingProblems(
   image: Partial<ImageSpec>,
   { ids, volumes }: Names,
 ): readonly FieldProblem[] {
-  const each = <T>(field: keyof ImageSpec, values: readonly T[] | undefined, read: (value: T) => unknown) =>
-    (values ?? []).flatMap((value, index) => refusal([...path, field, index], () => read(value)));
+  const each = <T>(
+    field: keyof ImageSpec,
+    values: readonly (T | undefined)[] | undefined,
+    read: (value: T) => unknown,
+  ) =>
+    (values ?? []).flatMap((value, index) =>
+      value === undefined ? [] : refusal([...path, field, index], () => read(value)),
+    );
   const id = (value: Identity) => numericId(value, ids);
   const bind = (text: string) => parseBind(text, volumes);
   return [
