@@ -55,3 +55,5 @@ export const BUILD_PATHS = {
  */
 export const ANNOTATION_ARTIFACT = `${GROUP}/artifact`;
 export const ANNOTATION_REVISION = `${GROUP}/revision`;
+/** On VirtualMachines: hash of what was last applied. */
+export const ANNOTATION_APPLIED = `${GROUP}/applied`;

@@ -76,7 +76,6 @@ export const MACHINE_REASONS = {
   ImageNotFound: 'The LinuxKitImage does not exist.',
   ImageNotReady: 'The LinuxKitImage has no artifact yet.',
   DigestNotFound: 'The pinned digest is neither the artifact nor in the history of the image.',
-  ArchitectureMismatch: 'The pinned artifact was built for another architecture than the one running.',
   Provisioning: 'Machines are being made or started.',
   RolloutInProgress: 'Machines are being restarted into what is wanted.',
   GuestNotReady: 'A machine runs, but is not ready.',

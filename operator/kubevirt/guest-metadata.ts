@@ -103,12 +103,13 @@ export function metadataProblem(machine: LinuxKitMachine): string | undefined {
 
 /**
  * The ConfigMap with the metadata of one virtual machine. Named by its content: a machine that has
- * not been restarted yet keeps what it was started with, and can be taken back to it.
+ * not been restarted yet keeps what it was started with, and can be taken back to it. And by
+ * its owner, whose predecessor of the same name may still be taking its own with it.
  */
 export function metadataConfigMap(machine: LinuxKitMachine, ordinal: number): MetadataConfigMap | undefined {
   const json = metadataJson(machine, ordinal);
   if (json === undefined) return undefined;
-  const hash = createHash('sha256').update(json).digest('hex').slice(0, 10);
+  const hash = createHash('sha256').update(machine.metadata.uid).update(json).digest('hex').slice(0, 10);
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
