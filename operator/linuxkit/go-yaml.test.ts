@@ -3,7 +3,8 @@ import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
 import type { JsonObject } from './go-json.ts';
 import { goYaml } from './go-yaml.ts';
-import { plainValue, readYamlTree } from './yaml-tree.ts';
+import { plainValue } from './yaml-node.ts';
+import { readYamlTree } from './yaml-tree.ts';
 
 test.each<[JsonObject, string]>([
   [{ a: 'b', c: undefined, d: null }, 'a: b\nd: null\n'],

@@ -5,7 +5,8 @@ import { settingProblems } from './rules.ts';
 import type { ImageLabel } from './schema.ts';
 import { formatPath, structureProblems } from './structure.ts';
 import type { VolumesByName } from './volumes.ts';
-import { plainValue, readYamlTree } from './yaml-tree.ts';
+import { plainValue } from './yaml-node.ts';
+import { readYamlTree } from './yaml-tree.ts';
 
 /**
  * The label in which an image says how it wants to be run: YAML, of which JSON is a part, with

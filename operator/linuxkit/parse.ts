@@ -4,7 +4,8 @@ import { type RuleOptions, ruleProblems, type SoundConfig } from './rules.ts';
 import { configSchema, type LinuxKitConfig } from './schema.ts';
 import { type FieldPath, type FieldProblem, formatPath, structureProblems } from './structure.ts';
 import { TextPositions } from './text-positions.ts';
-import { plainValue, readYamlTree, type YamlNode } from './yaml-tree.ts';
+import { plainValue, type YamlNode } from './yaml-node.ts';
+import { readYamlTree } from './yaml-tree.ts';
 
 /**
  * From LinuxKit YAML, or from the object of an inline configuration, to a checked model. All

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatProblem, LinuxKitConfigError } from './errors.ts';
-import { MAX_DEPTH, MAX_DOCUMENT_BYTES, plainValue, readYamlTree } from './yaml-tree.ts';
+import { plainValue } from './yaml-node.ts';
+import { MAX_DEPTH, MAX_DOCUMENT_BYTES, readYamlTree } from './yaml-tree.ts';
 
 function read(text: string): unknown {
   return plainValue(readYamlTree(text, 'x.yml'));
