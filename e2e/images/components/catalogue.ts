@@ -1,5 +1,6 @@
 import type { Component } from '../component.ts';
 import { acpid, busybox, caCertificates, dhcpcd, format, hello, httpd, mount, sysctl } from './containers.ts';
+import { docker } from './docker.ts';
 import { init } from './init.ts';
 import { kernel } from './kernel.ts';
 import { metadata } from './metadata.ts';
@@ -22,5 +23,6 @@ export const COMPONENTS: readonly Component[] = [
   format,
   mount,
   acpid,
+  docker,
   qemuLauncher,
 ];
