@@ -1,0 +1,71 @@
+import type { Artifact, BuildReason, LinuxKitImage } from '../../api/image.ts';
+import type { BuildRecord } from '../../build/record.ts';
+import type { Digest } from '../../oci/types.ts';
+import { artifactKey, inNamespace } from '../../storage/layout.ts';
+
+/** What status shows of a stored artifact whose record was checked. */
+export function artifactOf(
+  image: { readonly namespace: string; readonly name: string },
+  record: BuildRecord,
+  build: { readonly hash: string; readonly reason: BuildReason },
+): Artifact {
+  const { namespace, name } = image;
+  const { kernel, cmdline, 'initrd.img': initrd } = record.files;
+  const key = (file: 'kernel' | 'initrd.img' | 'cmdline'): string =>
+    inNamespace(namespace, artifactKey(name, record.digest, file));
+  return {
+    digest: record.digest,
+    bootImage: {
+      reference: `${namespace}/${name}@${record.bootImage.digest}`,
+      digest: record.bootImage.digest,
+    },
+    architecture: record.architecture,
+    compression: record.compression,
+    kernel: { key: key('kernel'), size: kernel.size, sha256: kernel.sha256 },
+    initrd: {
+      key: key('initrd.img'),
+      size: initrd.size,
+      sha256: initrd.sha256,
+      uncompressedSize: initrd.uncompressedSize,
+    },
+    cmdline: { key: key('cmdline'), size: cmdline.size, sha256: cmdline.sha256, text: record.cmdline },
+    inputs: record.inputs.map(({ location, reference, digest }) => ({ location, reference, digest })),
+    created: record.created,
+    reason: build.reason,
+    buildHash: build.hash,
+  };
+}
+
+/**
+ * The history after `present` became the artifact: newest first, each digest once, `historyLimit`
+ * of them; beyond that only those that a machine still uses.
+ */
+export function historyWith(
+  before: { readonly artifact?: Artifact | undefined; readonly history?: readonly Artifact[] | undefined },
+  present: Digest | string | undefined,
+  limit: number,
+  inUse: ReadonlyMap<string, readonly string[]>,
+): readonly Artifact[] {
+  const seen = new Set([present]);
+  const older = [before.artifact, ...(before.history ?? [])].filter((artifact) => {
+    if (artifact === undefined || seen.has(artifact.digest)) return false;
+    seen.add(artifact.digest);
+    return true;
+  });
+  return older
+    .flatMap((artifact) => artifact ?? [])
+    .filter((artifact, index) => index < limit || inUse.has(artifact.digest))
+    .slice(0, HISTORY_CEILING);
+}
+
+/** The schema allows no more. */
+const HISTORY_CEILING = 50;
+
+/** Every digest that status names. */
+export function knownDigests(image: LinuxKitImage): ReadonlySet<string> {
+  const { artifact, history = [] } = image.status ?? {};
+  return new Set([
+    ...(artifact === undefined ? [] : [artifact.digest]),
+    ...history.map(({ digest }) => digest),
+  ]);
+}

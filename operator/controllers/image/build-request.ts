@@ -1,0 +1,68 @@
+import type { LinuxKitImage } from '../../api/image.ts';
+import { LABEL_BUILD, LABEL_IMAGE } from '../../api/names.ts';
+import type { BuildRequest } from '../../build/request.ts';
+import type { OwnerReference } from '../../runtime/objects.ts';
+import type { ConfigMap } from '../../runtime/resources.ts';
+
+/** Where the artifact endpoint is, and by which authority its certificate is checked (PEM). */
+export interface Endpoint {
+  readonly url: string;
+  readonly caBundle: string;
+}
+
+/** The key in the request ConfigMap. */
+export const REQUEST_KEY = 'request.json';
+
+/** What the build pod is told: a pure function of the spec and the operator's settings. Holds no secret. */
+export function buildRequest(
+  image: LinuxKitImage,
+  rawConfig: unknown,
+  settings: { readonly endpoint: Endpoint; readonly insecureRegistries: readonly string[] },
+): BuildRequest {
+  const { spec, metadata } = image;
+  const source = spec.configFrom?.configMapKeyRef ?? spec.configFrom?.secretKeyRef;
+  return {
+    schema: 'linuxkit.dev/build-request/v1',
+    namespace: metadata.namespace,
+    image: metadata.name,
+    architecture: spec.architecture,
+    compression: spec.compression,
+    config: source === undefined ? { inline: rawConfig } : { file: source.key },
+    files: (spec.files ?? []).map((file, index) => ({
+      path: file.path,
+      ...(file.mode === undefined ? {} : { mode: file.mode }),
+      file: `${index}/${(file.contentsFrom.configMapKeyRef ?? file.contentsFrom.secretKeyRef)?.key ?? ''}`,
+    })),
+    pullSecrets: (spec.imagePullSecrets ?? []).map((secret) => secret.name),
+    endpoint: settings.endpoint,
+    insecureRegistries: settings.insecureRegistries,
+  };
+}
+
+/** The ConfigMap that carries the request. It belongs to the image, so that it is there before the pod is. */
+export function requestConfigMap(
+  request: BuildRequest,
+  build: { readonly name: string; readonly hash: string; readonly owner: OwnerReference },
+): ConfigMap {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: build.name,
+      namespace: request.namespace,
+      labels: buildLabels(request.image, build.hash),
+      ownerReferences: [build.owner],
+    },
+    data: { [REQUEST_KEY]: JSON.stringify(request) },
+  };
+}
+
+/** On the Job, its pods and its ConfigMap. */
+export function buildLabels(image: string, hash: string): Readonly<Record<string, string>> {
+  return {
+    'app.kubernetes.io/name': 'linuxkit-build',
+    'app.kubernetes.io/managed-by': 'linuxkit-operator',
+    [LABEL_IMAGE]: image,
+    [LABEL_BUILD]: hash.slice(0, 16),
+  };
+}
