@@ -1,5 +1,6 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { capabilitySets } from './capabilities.ts';
+import { CAPABILITY_SPELLINGS, capabilitySets } from './capabilities.ts';
 import { deviceAccess, deviceNode } from './devices.ts';
 import { InvalidSetting } from './errors.ts';
 import { goJson } from './go-json.ts';
@@ -44,6 +45,18 @@ describe('capabilities', () => {
       ambient: [],
     });
   });
+});
+
+test('every set of capabilities lies within the bounding set, which is sorted and without repetition', () => {
+  const list = fc.array(fc.constantFrom(...CAPABILITY_SPELLINGS), { maxLength: 8 });
+  fc.assert(
+    fc.property(list, list, (capabilities, ambient) => {
+      const sets = capabilitySets(capabilities, ambient);
+      expect(sets.bounding).toEqual([...new Set(sets.bounding)].toSorted());
+      expect(sets.bounding).toEqual(expect.arrayContaining([...sets.effective, ...sets.ambient]));
+      for (const name of sets.bounding) expect(name).toMatch(/^CAP_[A-Z_]+$/);
+    }),
+  );
 });
 
 describe('rlimits', () => {
