@@ -1,6 +1,7 @@
 import type { LayerStore } from '../oci/layer-store.ts';
 import type { MemberCache } from './member-cache.ts';
 import type { ReportProgress } from './progress.ts';
+import type { Slots } from './slots.ts';
 
 /** What putting an initrd together needs of the world. */
 export interface AssemblyEnvironment {
@@ -8,8 +9,8 @@ export interface AssemblyEnvironment {
   readonly cache: MemberCache | undefined;
   /** An empty folder on a disk with room for everything. */
   readonly folder: string;
-  /** Cores that compression may use. */
-  readonly parallel: number;
+  /** One for each core: what is compressed at the same time. */
+  readonly slots: Slots;
   readonly signal: AbortSignal;
   readonly report: ReportProgress;
 }

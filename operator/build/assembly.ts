@@ -3,12 +3,12 @@ import { ancestors, directory, file } from '../linuxkit/entries.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { type GeneratedEntry, generatedIndex, mergeGenerated, plannedEntry } from './generated.ts';
 import { adjust, BOOT } from './image-tree.ts';
-import { DamagedPartError, type InitrdPart, joinParts } from './initrd.ts';
+import { type DamagedPartError, type InitrdMember, type JoinedInitrd, joinMembers } from './initrd.ts';
 import { chooseCompression, kernelVersions } from './kernel-image.ts';
 import { kernelKey, kernelPart } from './kernel-part.ts';
-import { cachedMember, makeMember, memberHash, NO_ADJUSTMENT, writePart } from './member-part.ts';
+import { cachedMember, makeLastMember, makeMember, memberHash, NO_ADJUSTMENT } from './member.ts';
 import { OpenTrees } from './open-trees.ts';
-import { type Adjustment, type Overlay, overlay, type TreeLayer } from './overlay.ts';
+import { type Adjustment, type IndexEntry, overlay, type TreeLayer } from './overlay.ts';
 import type { Compression } from './record.ts';
 import { factsKey, treeFacts } from './root-facts.ts';
 import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
@@ -27,11 +27,10 @@ export interface AssemblyInput {
   readonly files: readonly GeneratedEntry[];
 }
 
-export interface Assembled {
+export interface Assembled extends JoinedInitrd {
   readonly compression: Compression;
   readonly kernel: WorkFile;
-  readonly initrd: WorkFile;
-  readonly parts: readonly InitrdPart[];
+  readonly members: readonly InitrdMember[];
 }
 
 /**
@@ -55,29 +54,37 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
   const adjustmentOf = (source: MemberSource | undefined): Adjustment =>
     laid.adjustments[layers.findIndex((layer) => layer.source === source)] ?? NO_ADJUSTMENT;
 
+  const make = (source: MemberSource): Promise<InitrdMember> => {
+    const adjustment = adjustmentOf(source);
+    const hash = memberHash(source, adjustment, compression);
+    return makeMember(source, hash, { adjustment, compression, trees }, environment);
+  };
   const sources: readonly MemberSource[] = [input.kernel, ...input.trees];
-  const make = (source: MemberSource): Promise<InitrdPart> =>
-    makeMember(source, adjustmentOf(source), compression, trees, environment);
-  const members: InitrdPart[] = [];
-  for (const source of sources) {
-    const hash = memberHash(source, adjustmentOf(source), compression);
-    members.push((await cachedMember(source, hash, environment)) ?? (await make(source)));
-  }
-  const entries = adjust(
+  const members = await Promise.all(
+    sources.map(async (source) => {
+      const hash = memberHash(source, adjustmentOf(source), compression);
+      return (await cachedMember(source, hash, environment)) ?? (await make(source));
+    }),
+  );
+  const own = adjust(
     generated.map(({ entry }) => entry),
     adjustmentOf(undefined),
   );
-  members.push(await lastPart(entries, laid, compression, environment));
+  const last = await makeLastMember(own, compression, (path) => isDirectory(laid.get(path)), environment);
 
-  const remake = async (part: InitrdPart): Promise<InitrdPart> => {
-    const source = sources.find(({ name }) => name === part.name);
-    if (source === undefined) throw new DamagedPartError(part);
-    await environment.cache?.damaged(part.stored);
+  const remake = async (damaged: DamagedPartError): Promise<InitrdMember> => {
+    const source = sources.find(({ name }) => name === damaged.member.name);
+    if (source === undefined) throw damaged;
+    await environment.cache?.damaged(damaged.part.stored);
     return make(source);
   };
   const microcode = kernel.microcode === undefined ? [] : [kernel.microcode];
-  const joined = await joinParts([...microcode, ...members], remake, environment);
+  const joined = await joinMembers([...microcode, ...members, last], remake, environment);
   return { compression, kernel: kernel.binary, ...joined };
+}
+
+function isDirectory(type: IndexEntry['type'] | undefined): boolean {
+  return type === 'directory' || type === 'implied';
 }
 
 /** Begins to pull the images that nothing in the cache can stand for. */
@@ -161,24 +168,4 @@ function treeLayers(
     }),
     { layer: { name: 'files', entries: generatedIndex(generated) } },
   ];
-}
-
-function lastPart(
-  entries: Parameters<typeof writePart>[0],
-  laid: Overlay,
-  compression: Compression,
-  environment: AssemblyEnvironment,
-): Promise<InitrdPart> {
-  const outside = (path: string): boolean => {
-    const type = laid.get(path);
-    return type === 'directory' || type === 'implied';
-  };
-  return writePart(entries, {
-    name: 'files',
-    place: 'files',
-    compression,
-    trailer: true,
-    outside,
-    environment,
-  });
 }

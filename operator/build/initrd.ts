@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CodedError } from '../errors.ts';
 import type { ByteSum } from '../initramfs/member.ts';
+import { type BootLayer, bootLayerFrame, bootLayerSize } from '../oci/boot-image.ts';
+import { sha256Digest } from '../oci/types.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import type { MemberCache } from './member-cache.ts';
 import { createFile, type WorkFile } from './work-file.ts';
 
-/** One part of an initrd, in the order in which the kernel meets them. */
+/** A run of bytes of an initrd that was compressed by itself, or microcode as it is. */
 export interface InitrdPart {
-  /** LinuxKit's location name, `microcode`, or `files`. */
-  readonly name: string;
   /** The bytes as they are in the initrd. */
   readonly stored: ByteSum;
   /** What they are uncompressed. */
@@ -21,70 +21,94 @@ export interface InitrdPart {
   readonly file?: WorkFile;
 }
 
+/** What one source gives, in the order in which the kernel meets it. */
+export interface InitrdMember {
+  /** LinuxKit's location name, `microcode`, or `files`. */
+  readonly name: string;
+  readonly parts: readonly InitrdPart[];
+}
+
 /** A part whose bytes are not what its record says, or are gone. */
 export class DamagedPartError extends CodedError<'DamagedPart'> {
+  readonly member: InitrdMember;
   readonly part: InitrdPart;
 
-  constructor(part: InitrdPart) {
-    super('DamagedPart', `the bytes of ${part.name} are not those with SHA-256 ${part.stored.sha256}`);
+  constructor(member: InitrdMember, part: InitrdPart) {
+    super('DamagedPart', `the bytes of ${member.name} with SHA-256 ${part.stored.sha256} are not there`);
+    this.member = member;
     this.part = part;
   }
+}
+
+/** A whole initrd, and the layer that it becomes in the image that machines boot from. */
+export interface JoinedInitrd {
+  readonly initrd: WorkFile;
+  readonly layer: BootLayer;
 }
 
 const READ_BYTES = 1024 * 1024;
 
 /**
- * Joins the parts to one initrd. Every byte is checked against its part's sum on the way; a part that
- * the cache has lost or that is damaged there is made anew by `remake`.
+ * Joins members to one initrd. Sizes are known beforehand, so that one pass gives all sums. What comes from the cache is checked against its sum on the way; a
+ * member of which the cache has lost a part, or has it damaged, is made anew by `remake`.
  */
-export async function joinParts(
-  parts: readonly InitrdPart[],
-  remake: (part: InitrdPart) => Promise<InitrdPart>,
+export async function joinMembers(
+  members: readonly InitrdMember[],
+  remake: (damaged: DamagedPartError) => Promise<InitrdMember>,
   environment: Pick<AssemblyEnvironment, 'cache' | 'folder' | 'signal'>,
-): Promise<{ readonly initrd: WorkFile; readonly parts: readonly InitrdPart[] }> {
-  let current = parts;
+): Promise<JoinedInitrd & { readonly members: readonly InitrdMember[] }> {
+  let current = members;
   for (let attempt = 0; ; attempt += 1) {
     const path = join(environment.folder, `initrd-${attempt}`);
     try {
-      return { initrd: await joinOnce(path, current, environment), parts: current };
+      return { ...(await joinOnce(path, current, environment)), members: current };
     } catch (error) {
-      if (!(error instanceof DamagedPartError) || error.part.file !== undefined || attempt === parts.length)
-        throw error;
+      const hopeless = attempt === members.length;
+      if (!(error instanceof DamagedPartError) || error.part.file !== undefined || hopeless) throw error;
       await rm(path, { force: true });
-      const fresh = await remake(error.part);
-      current = current.map((part) => (part === error.part ? fresh : part));
+      const fresh = await remake(error);
+      current = current.map((member) => (member === error.member ? fresh : member));
     }
   }
 }
 
 async function joinOnce(
   path: string,
-  parts: readonly InitrdPart[],
+  members: readonly InitrdMember[],
   environment: Pick<AssemblyEnvironment, 'cache' | 'signal'>,
-): Promise<WorkFile> {
+): Promise<JoinedInitrd> {
+  const total = members.flatMap(({ parts }) => parts).reduce((sum, { stored }) => sum + stored.size, 0);
+  const frame = bootLayerFrame('initrd.img', total);
   const whole = createHash('sha256');
-  let size = 0;
+  const layer = createHash('sha256').update(frame.header);
   await createFile(path, async (sink) => {
-    for (const part of parts) {
-      const stream = await openPart(part, environment.cache);
-      if (stream === undefined) throw new DamagedPartError(part);
-      const own = createHash('sha256');
-      let partSize = 0;
-      for await (const chunk of stream) {
-        environment.signal.throwIfAborted();
-        const bytes = chunk as Buffer;
-        partSize += bytes.length;
-        if (partSize > part.stored.size) throw new DamagedPartError(part);
-        own.update(bytes);
-        whole.update(bytes);
-        await sink(bytes);
+    for (const member of members) {
+      for (const part of member.parts) {
+        const stream = await openPart(part, environment.cache);
+        if (stream === undefined) throw new DamagedPartError(member, part);
+        // A file of the work folder was summed as it was written, by this process.
+        const own = part.file === undefined ? createHash('sha256') : undefined;
+        let partSize = 0;
+        for await (const chunk of stream) {
+          environment.signal.throwIfAborted();
+          const bytes = chunk as Buffer;
+          partSize += bytes.length;
+          if (partSize > part.stored.size) throw new DamagedPartError(member, part);
+          own?.update(bytes);
+          whole.update(bytes);
+          layer.update(bytes);
+          await sink(bytes);
+        }
+        const sound = own === undefined || own.digest('hex') === part.stored.sha256;
+        if (!sound || partSize !== part.stored.size) throw new DamagedPartError(member, part);
       }
-      const sound = partSize === part.stored.size && own.digest('hex') === part.stored.sha256;
-      if (!sound) throw new DamagedPartError(part);
-      size += partSize;
     }
   });
-  return { path, size, sha256: whole.digest('hex') };
+  const digest = sha256Digest(layer.update(Buffer.alloc(frame.zeros)).digest('hex'));
+  return {
+    initrd: { path, size: total, sha256: whole.digest('hex') },
+    layer: { file: 'initrd.img', digest, size: bootLayerSize(frame) },
+  };
 }
 
 async function openPart(part: InitrdPart, cache: MemberCache | undefined): Promise<Readable | undefined> {

@@ -6,20 +6,19 @@ import type { RegularFileNode } from '../oci/file-tree.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { hashOf } from './identity.ts';
 import { indexOf, nodeContent } from './image-tree.ts';
-import type { InitrdPart } from './initrd.ts';
+import type { InitrdMember } from './initrd.ts';
 import { checkMicrocodeSize, microcodeArchive } from './microcode.ts';
 import type { OpenTrees } from './open-trees.ts';
 import type { IndexEntry } from './overlay.ts';
 import { ENGINE_SALTS } from './salts.ts';
 import type { KernelSource } from './sources.ts';
-import { sumOf } from './sum.ts';
 import { type KernelFacts, parseKernelFacts } from './tree-facts.ts';
 import { copyToFile, objectSource, type WorkFile } from './work-file.ts';
 
 /** What a kernel image gives besides its modules' member. */
 export interface KernelPart {
   readonly binary: WorkFile;
-  readonly microcode?: InitrdPart;
+  readonly microcode?: InitrdMember;
   /** Of its modules. */
   readonly index: readonly IndexEntry[];
 }
@@ -49,7 +48,7 @@ async function fromCache(
   const { ucode, index } = facts;
   if (ucode === undefined) return { binary, index };
   const file = await fetch(ucode, 'microcode', environment);
-  return file && { binary, microcode: { name: 'microcode', stored: ucode, archive: ucode, file }, index };
+  return file && { binary, microcode: microcodeMember(ucode, file), index };
 }
 
 /** A file of that sum in the work folder, or undefined when the cache cannot give it. */
@@ -75,25 +74,33 @@ async function fromImage(
   const { kernel, tree } = await trees.openKernel(source);
   const { cache, folder, signal } = environment;
   const binary = await copyToFile(join(folder, 'kernel'), nodeContent(kernel.binary), signal);
-  const microcode = kernel.ucode === undefined ? undefined : await microcodePart(kernel.ucode, environment);
+  const microcode = kernel.ucode === undefined ? undefined : await copyMicrocode(kernel.ucode, environment);
   const index = indexOf(tree);
   if (cache !== undefined) {
     await cache.putData(objectSource(binary));
-    if (microcode?.file !== undefined) await cache.putData(objectSource(microcode.file));
+    if (microcode !== undefined) await cache.putData(objectSource(microcode));
     const facts: KernelFacts = {
       binary: { size: binary.size, sha256: binary.sha256 },
-      ...(microcode === undefined ? {} : { ucode: microcode.stored }),
+      ...(microcode === undefined ? {} : { ucode: { size: microcode.size, sha256: microcode.sha256 } }),
       index,
     };
     await cache.putRecord(kernelKey(source), facts);
   }
-  return { binary, index, ...(microcode === undefined ? {} : { microcode }) };
+  return {
+    binary,
+    index,
+    ...(microcode === undefined ? {} : { microcode: microcodeMember(microcode, microcode) }),
+  };
 }
 
-async function microcodePart(node: RegularFileNode, environment: AssemblyEnvironment): Promise<InitrdPart> {
+async function copyMicrocode(node: RegularFileNode, environment: AssemblyEnvironment): Promise<WorkFile> {
   checkMicrocodeSize(node.size);
   const bytes = microcodeArchive(await buffer(Readable.from(nodeContent(node))));
-  const file = await copyToFile(join(environment.folder, 'microcode'), [bytes], environment.signal);
-  const sum = sumOf(bytes);
-  return { name: 'microcode', stored: sum, archive: sum, file };
+  return copyToFile(join(environment.folder, 'microcode'), [bytes], environment.signal);
+}
+
+/** Microcode is not compressed: what is stored is the archive itself. */
+function microcodeMember({ size, sha256 }: ByteSum, file: WorkFile): InitrdMember {
+  const sum = { size, sha256 };
+  return { name: 'microcode', parts: [{ stored: sum, archive: sum, file }] };
 }

@@ -17,10 +17,9 @@ export interface KernelFacts {
   readonly index: readonly IndexEntry[];
 }
 
-/** A finished member in the cache: its bytes are stored under their own sum. */
+/** A finished member in the cache: the bytes of its parts are stored under their own sums. */
 export interface MemberFacts {
-  readonly stored: ByteSum;
-  readonly archive: ByteSum;
+  readonly parts: readonly { readonly stored: ByteSum; readonly archive: ByteSum }[];
 }
 
 const byteSum = z.object({ size: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -32,7 +31,7 @@ const index = z.array(indexEntry);
 
 const treeFacts = z.object({ index, packages: z.string().exactOptional() });
 const kernelFacts = z.object({ binary: byteSum, ucode: byteSum.exactOptional(), index });
-const memberFacts = z.object({ stored: byteSum, archive: byteSum });
+const memberFacts = z.object({ parts: z.array(z.object({ stored: byteSum, archive: byteSum })) });
 
 /** Each reads what was stored, and is undefined for anything else. */
 export function parseTreeFacts(value: unknown): TreeFacts | undefined {

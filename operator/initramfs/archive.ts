@@ -27,14 +27,35 @@ export type Sink = (bytes: Uint8Array) => Promise<void>;
 /** Bytes handed on at a time. */
 export const CHUNK_SIZE = 1024 * 1024;
 
-/** Size in bytes of the archive that {@link writeArchive} writes. */
-export function archiveSize(entries: readonly ArrangedEntry[], trailer: boolean): number {
-  let size = trailer ? recordSize(TRAILER.length, 0) : 0;
-  entries.forEach((entry, index) => {
-    size += recordSize(Buffer.byteLength(entry.path), dataSize(entry, index));
-  });
-  return size;
+/** A run of an arranged list: what one archive holds of it. */
+export interface EntryRun {
+  /** Index of the first entry, and of the one behind the last. */
+  readonly first: number;
+  readonly end: number;
+  /** Bytes of the archive without its trailer. */
+  readonly size: number;
 }
+
+/**
+ * Divides an arranged list into runs of about `target` bytes, a file that is larger alone, so that
+ * they can be compressed at the same time. Always the same for the same list; never empty.
+ */
+export function divide(entries: readonly ArrangedEntry[], target: number): readonly EntryRun[] {
+  const runs: EntryRun[] = [];
+  let run = { first: 0, end: 0, size: 0 };
+  entries.forEach((entry, index) => {
+    const size = recordSize(Buffer.byteLength(entry.path), dataSize(entry, index));
+    if (run.size > 0 && run.size + size > target) {
+      runs.push(run);
+      run = { first: index, end: index, size: 0 };
+    }
+    run = { first: run.first, end: index + 1, size: run.size + size };
+  });
+  return [...runs, run];
+}
+
+/** Bytes of the end mark. */
+export const TRAILER_SIZE = recordSize(TRAILER.length, 0);
 
 function dataSize(entry: ArrangedEntry, index: number): number {
   if (entry.type === 'symlink') return Buffer.byteLength(entry.target);
@@ -42,16 +63,18 @@ function dataSize(entry: ArrangedEntry, index: number): number {
 }
 
 /**
- * Writes arranged entries as one newc archive, a multiple of 4 bytes long. The data of a hard
- * linked file goes with its first name.
+ * Writes a run of arranged entries as one newc archive, a multiple of 4 bytes long. The data of a hard
+ * linked file goes with its first name, which may be in an earlier run.
  */
 export async function writeArchive(
   entries: readonly ArrangedEntry[],
+  run: EntryRun,
   options: ArchiveOptions,
   sink: Sink,
 ): Promise<void> {
   const output = new ChunkedOutput(sink);
-  for (const [index, entry] of entries.entries()) {
+  for (const [offset, entry] of entries.slice(run.first, run.end).entries()) {
+    const index = run.first + offset;
     options.signal.throwIfAborted();
     const size = dataSize(entry, index);
     await output.text(formatHeader(headerOf(entry, size, options.device)), entry.path);

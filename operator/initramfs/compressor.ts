@@ -14,27 +14,26 @@ export interface Compressor {
   destroy(): void;
 }
 
-/**
- * What, besides the input, determines the compressed bytes: part of a cached member's key.
- * Levels by measurement: see docs/performance.md. zstd stays below gzip's size.
- */
-export const COMPRESSION_LEVEL = { gzip: 4, zstd: 3 } as const;
+/** By measurement, see docs/performance.md: fast, and zstd below gzip's size. */
+const LEVEL = { gzip: 4, zstd: 3 } as const;
 
+/** What, besides the input, determines the compressed bytes: part of a cached member's key. */
 export function compressorName(compression: MemberCompression): string {
   const library = compression === 'zstd' ? process.versions['zstd'] : process.versions['zlib'];
-  return `${compression}-${library ?? 'unknown'}-level${COMPRESSION_LEVEL[compression]}`;
+  return `${compression}-${library ?? 'unknown'}-level${LEVEL[compression]}`;
 }
 
+/** A compressor for `size` bytes, which is recorded where the format has a place for it. */
 export function createCompressor(
   compression: MemberCompression,
-  options: { readonly size: number; readonly parallel: number; readonly sink: Sink },
+  options: { readonly size: number; readonly sink: Sink },
 ): Compressor {
-  const level = COMPRESSION_LEVEL[compression];
+  const level = LEVEL[compression];
   switch (compression) {
     case 'gzip':
-      return new GzipCompressor({ ...options, level });
+      return new GzipCompressor({ level, sink: options.sink });
     case 'zstd':
-      return new ZstdCompressor({ ...options, level });
+      return new ZstdCompressor({ level, ...options });
     default:
       return compression satisfies never;
   }

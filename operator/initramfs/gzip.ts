@@ -2,8 +2,10 @@ import { crc32, deflateRaw } from 'node:zlib';
 import type { Sink } from './archive.ts';
 import type { Compressor } from './compressor.ts';
 
-/** Bytes compressed by one call; blocks of one stream are compressed on several cores. */
+/** Bytes compressed by one call. */
 const BLOCK_SIZE = 512 * 1024;
+/** Blocks compressed at the same time: one large file can occupy two cores. */
+const PARALLEL_BLOCKS = 2;
 /** How far back deflate can refer (RFC 1951, section 2): what a block knows of the one before it. */
 const WINDOW_SIZE = 32 * 1024;
 /** RFC 1952, section 2.3: deflate, no flags, no time, no extra flags, Unix. */
@@ -13,14 +15,12 @@ const Z_FINISH = 4;
 
 /**
  * One gzip stream, made of deflate blocks that are compressed side by side: each but the last
- * ends byte-aligned by a sync flush and begins with the window of its predecessor. The result
- * depends on the input alone, not on how many blocks were under way.
+ * ends byte-aligned by a sync flush and begins with the window of its predecessor.
  */
 export class GzipCompressor implements Compressor {
   readonly #sink: Sink;
   readonly #level: number;
-  readonly #parallel: number;
-  /** Compressed blocks in their order, at most `parallel` of them. */
+  /** Compressed blocks in their order, at most {@link PARALLEL_BLOCKS} of them. */
   readonly #underWay: Promise<Buffer>[] = [];
   #block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
   #used = 0;
@@ -29,10 +29,9 @@ export class GzipCompressor implements Compressor {
   #size = 0;
   #begun = false;
 
-  constructor(options: { readonly level: number; readonly parallel: number; readonly sink: Sink }) {
+  constructor(options: { readonly level: number; readonly sink: Sink }) {
     this.#sink = options.sink;
     this.#level = options.level;
-    this.#parallel = Math.max(1, options.parallel);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -75,7 +74,7 @@ export class GzipCompressor implements Compressor {
     this.#window = Buffer.from(block.subarray(-WINDOW_SIZE));
     this.#block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
     this.#used = 0;
-    if (this.#underWay.length >= this.#parallel) await this.#emit();
+    if (this.#underWay.length >= PARALLEL_BLOCKS) await this.#emit();
   }
 
   async #emit(): Promise<void> {

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHUNK_SIZE } from './archive.ts';
-import { arrange } from './arrange.ts';
+import { CHUNK_SIZE, divide, type EntryRun } from './archive.ts';
+import { type ArrangedEntry, arrange } from './arrange.ts';
 import type { MemberCompression } from './compressor.ts';
 import type { Entry, Metadata } from './entry.ts';
 import { deviceOf, writeMember } from './member.ts';
@@ -14,15 +14,23 @@ import { unpack } from './unpack.ts';
 const META: Metadata = { mode: 0o644, uid: 1, gid: 2, mtime: 3 };
 const signal = new AbortController().signal;
 
+const whole = (entries: readonly ArrangedEntry[]): EntryRun => {
+  const [run] = divide(entries, Number.POSITIVE_INFINITY);
+  if (run === undefined) throw new Error('no run');
+  return run;
+};
+
 async function member(
   entries: readonly Entry[],
-  options: { compression?: MemberCompression; place?: string; trailer?: boolean; parallel?: number } = {},
+  options: { compression?: MemberCompression; place?: string; trailer?: boolean } = {},
 ): Promise<{ bytes: Buffer; sum: Awaited<ReturnType<typeof writeMember>> }> {
-  const { compression = 'zstd', place = '', trailer = false, parallel = 2 } = options;
+  const { compression = 'zstd', place = '', trailer = false } = options;
   const chunks: Buffer[] = [];
+  const arranged = arrange(entries);
   const sum = await writeMember(
-    arrange(entries),
-    { device: deviceOf(place), trailer, compression, parallel, signal },
+    arranged,
+    whole(arranged),
+    { device: deviceOf(place), trailer, compression, signal },
     async (bytes) => void chunks.push(Buffer.from(bytes)),
   );
   return { bytes: Buffer.concat(chunks), sum };
@@ -95,9 +103,9 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
     );
   });
 
-  it('does not depend on how many cores compress it, nor on how the content arrives', async () => {
+  it('does not depend on how the content arrives', async () => {
     const content = noise(5 * CHUNK_SIZE + 3, 2);
-    const whole = await member([file('a', content)], { compression, parallel: 1 });
+    const whole = await member([file('a', content)], { compression });
     const parts = function* (): Generator<Uint8Array> {
       for (let at = 0; at < content.length; at += 70_001) yield content.subarray(at, at + 70_001);
     };
@@ -108,7 +116,7 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
       size: content.length,
       content: { [Symbol.iterator]: parts },
     };
-    const again = await member([pieces], { compression, parallel: 4 });
+    const again = await member([pieces], { compression });
     expect(again.sum).toEqual(whole.sum);
     expect(again.bytes.equals(whole.bytes)).toBe(true);
   });
@@ -156,12 +164,12 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
       },
     };
     await expect(member([failing], { compression })).rejects.toThrow('disk gone');
-    const options = { device: deviceOf(''), trailer: false, compression, parallel: 2, signal };
+    const options = { device: deviceOf(''), trailer: false, compression, signal };
     const full = async (): Promise<void> => {
       throw new Error('disk full');
     };
     const entries = arrange([file('a', noise(4 * CHUNK_SIZE, 3))]);
-    await expect(writeMember(entries, options, full)).rejects.toThrow('disk full');
+    await expect(writeMember(entries, whole(entries), options, full)).rejects.toThrow('disk full');
   });
 
   it('stops when it is told to', async () => {
@@ -169,12 +177,56 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
       device: deviceOf(''),
       trailer: false,
       compression,
-      parallel: 1,
       signal: AbortSignal.abort(),
     };
-    await expect(writeMember(arrange([file('a', 'x')]), options, async () => undefined)).rejects.toThrow(
+    const entries = arrange([file('a', 'x')]);
+    await expect(writeMember(entries, whole(entries), options, async () => undefined)).rejects.toThrow(
       /abort/i,
     );
+  });
+});
+
+describe('a tree divided into runs', () => {
+  it('is covered by them, none larger than it must be', () => {
+    const size = fc.oneof(fc.nat(100), fc.nat(100_000));
+    fc.assert(
+      fc.property(fc.array(size), fc.integer({ min: 1, max: 50_000 }), (sizes, target) => {
+        const entries = arrange(sizes.map((length, index) => file(`f${index}`, Buffer.alloc(length))));
+        const runs = divide(entries, target);
+        expect(runs[0]?.first).toBe(0);
+        expect(runs.at(-1)?.end).toBe(entries.length);
+        runs.forEach((run, at) => {
+          if (at > 0) expect(run.first).toBe(runs[at - 1]?.end);
+          if (run.end - run.first > 1) expect(run.size).toBeLessThanOrEqual(target);
+        });
+        expect(runs.reduce((sum, run) => sum + run.size, 0)).toBe(divide(entries, Infinity)[0]?.size);
+      }),
+    );
+  });
+
+  it('unpacks to the same tree, hard links from run to run included', async () => {
+    const entries = arrange([
+      ...TREE,
+      { type: 'link', path: 'zz', target: 'sbin/init' },
+      ...Array.from({ length: 20 }, (_, index) => file(`many${index}`, noise(3000, index))),
+    ]);
+    const runs = divide(entries, 4000);
+    expect(runs.length).toBeGreaterThan(5);
+    const chunks: Buffer[] = [];
+    for (const run of runs) {
+      const options = {
+        device: deviceOf(''),
+        trailer: run === runs.at(-1),
+        compression: 'gzip' as const,
+        signal,
+      };
+      await writeMember(entries, run, options, async (bytes) => void chunks.push(Buffer.from(bytes)));
+    }
+    const { nodes, lost } = unpack(readInitramfs(Buffer.concat(chunks)));
+    expect(lost).toEqual([]);
+    expect(nodes.size).toBe(entries.length);
+    expect(nodes.get('zz')).toBe(nodes.get('sbin/init'));
+    expect(nodes.get('many7')?.data.equals(noise(3000, 7))).toBe(true);
   });
 });
 

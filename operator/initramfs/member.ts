@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { MemberDevice, Sink } from './archive.ts';
-import { archiveSize, writeArchive } from './archive.ts';
+import type { EntryRun, MemberDevice, Sink } from './archive.ts';
+import { TRAILER_SIZE, writeArchive } from './archive.ts';
 import type { ArrangedEntry } from './arrange.ts';
 import type { MemberCompression } from './compressor.ts';
 import { createCompressor } from './compressor.ts';
@@ -24,28 +24,26 @@ export function deviceOf(place: string): MemberDevice {
 }
 
 /**
- * Writes one compressed member of an initramfs to `sink`: a gzip stream or a zstd frame that ends
- * where an entry ends, as the kernel demands. Nothing is held but a few chunks.
+ * Writes a run of entries as one compressed member of an initramfs: a gzip stream or a zstd frame that
+ * ends where an entry ends, as the kernel demands. Nothing is held but a few chunks.
  */
 export async function writeMember(
   entries: readonly ArrangedEntry[],
+  run: EntryRun,
   options: {
     readonly device: MemberDevice;
     readonly trailer: boolean;
     readonly compression: MemberCompression;
-    /** How many cores the compressor may use; the result does not depend on it. */
-    readonly parallel: number;
     readonly signal: AbortSignal;
   },
   sink: Sink,
 ): Promise<MemberSum> {
   const archive = createHash('sha256');
   const stored = createHash('sha256');
-  const size = archiveSize(entries, options.trailer);
+  const size = run.size + (options.trailer ? TRAILER_SIZE : 0);
   let storedSize = 0;
   const compressor = createCompressor(options.compression, {
     size,
-    parallel: options.parallel,
     async sink(bytes) {
       stored.update(bytes);
       storedSize += bytes.length;
@@ -53,7 +51,7 @@ export async function writeMember(
     },
   });
   try {
-    await writeArchive(entries, options, async (bytes) => {
+    await writeArchive(entries, run, options, async (bytes) => {
       archive.update(bytes);
       await compressor.write(bytes);
     });

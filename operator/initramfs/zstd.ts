@@ -1,18 +1,14 @@
-import { once } from 'node:events';
 import { constants, createZstdCompress } from 'node:zlib';
 import type { Sink } from './archive.ts';
 import type { Compressor } from './compressor.ts';
 
 const OUTPUT_CHUNK = 128 * 1024;
-/** Bytes that one of libzstd's own threads compresses at a time. Part of the format: it shapes the output. */
-const JOB_SIZE = 2 * 1024 * 1024;
 /** 2 MiB back: the kernel's unpacker allocates that much, it accepts up to 128 MiB. */
 const WINDOW_LOG = 21;
 
 /**
- * One zstd stream of a single frame (RFC 8878), as the kernel's unpacker wants it. The work is
- * split by libzstd into jobs of a fixed size, so the result depends on the input alone, not on
- * the number of threads.
+ * One zstd stream of a single frame (RFC 8878), as the kernel's unpacker wants it. On one core:
+ * with libzstd's own threads (`ZSTD_c_nbWorkers`) Node 24 ends streams before their end.
  */
 export class ZstdCompressor implements Compressor {
   readonly #stream: ReturnType<typeof createZstdCompress>;
@@ -21,7 +17,6 @@ export class ZstdCompressor implements Compressor {
 
   constructor(options: {
     readonly level: number;
-    readonly parallel: number;
     /** Bytes that will be written, recorded in the frame. */
     readonly size: number;
     readonly sink: Sink;
@@ -32,8 +27,6 @@ export class ZstdCompressor implements Compressor {
       params: {
         [constants.ZSTD_c_compressionLevel]: options.level,
         [constants.ZSTD_c_windowLog]: WINDOW_LOG,
-        [constants.ZSTD_c_nbWorkers]: Math.max(1, options.parallel),
-        [constants.ZSTD_c_jobSize]: JOB_SIZE,
         [constants.ZSTD_c_checksumFlag]: 0,
       },
     });
@@ -64,6 +57,5 @@ export class ZstdCompressor implements Compressor {
 
   async #drain(sink: Sink): Promise<void> {
     for await (const chunk of this.#stream) await sink(chunk as Buffer);
-    if (!this.#stream.closed) await once(this.#stream, 'close');
   }
 }

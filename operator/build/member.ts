@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { divide, type EntryRun } from '../initramfs/archive.ts';
+import { type ArrangedEntry, arrange } from '../initramfs/arrange.ts';
+import { compressorName } from '../initramfs/compressor.ts';
+import type { Entry } from '../initramfs/entry.ts';
+import { deviceOf, type MemberSum, writeMember } from '../initramfs/member.ts';
+import type { AssemblyEnvironment } from './assembly-environment.ts';
+import { hashOf } from './identity.ts';
+import { adjust } from './image-tree.ts';
+import type { InitrdMember, InitrdPart } from './initrd.ts';
+import type { OpenTrees } from './open-trees.ts';
+import type { Adjustment } from './overlay.ts';
+import type { Compression } from './record.ts';
+import { ENGINE_SALTS } from './salts.ts';
+import type { MemberSource } from './sources.ts';
+import { parseMemberFacts } from './tree-facts.ts';
+import { createFile, objectSource, type WorkFile } from './work-file.ts';
+
+/** Uncompressed bytes of a part: small enough to keep all cores busy, large enough to compress well. */
+const PART_SIZE = 16 * 1024 * 1024;
+
+export const NO_ADJUSTMENT: Adjustment = { moves: [], removed: [] };
+
+/** Everything that determines a member's bytes. */
+export function memberHash(source: MemberSource, adjustment: Adjustment, compression: Compression): string {
+  const { image, kind, place } = source;
+  return hashOf({
+    what: 'member',
+    salts: ENGINE_SALTS,
+    compressor: compressorName(compression),
+    partSize: PART_SIZE,
+    image: image.digest,
+    kind,
+    place,
+    ...(source.kind === 'kernel' ? { tar: source.step.tar } : {}),
+    adjustment,
+  });
+}
+
+/** The member of a source, if an earlier build left it in the cache. */
+export async function cachedMember(
+  source: MemberSource,
+  hash: string,
+  environment: AssemblyEnvironment,
+): Promise<InitrdMember | undefined> {
+  const facts = await environment.cache?.record(hash, parseMemberFacts);
+  if (facts === undefined) return undefined;
+  const size = facts.parts.reduce((sum, { stored }) => sum + stored.size, 0);
+  environment.report({ kind: 'member', name: source.name, cached: true, size });
+  return { name: source.name, parts: facts.parts };
+}
+
+/** Makes the member of a source from its image, and leaves it in the cache under `hash`. */
+export async function makeMember(
+  source: MemberSource,
+  hash: string,
+  options: { readonly adjustment: Adjustment; readonly compression: Compression; readonly trees: OpenTrees },
+  environment: AssemblyEnvironment,
+): Promise<InitrdMember> {
+  const { adjustment, compression, trees } = options;
+  const { tree } = await (source.kind === 'kernel' ? trees.openKernel(source) : trees.open(source));
+  const entries = arrange(adjust(tree.entries, adjustment));
+  // Not the location: the same image at another place of the list is the same member.
+  const place = `${source.kind} ${source.place} ${source.image.digest}`;
+  const member = await writeParts(source.name, entries, { place, compression, trailer: false }, environment);
+  await trees.close(source);
+  const { cache } = environment;
+  if (cache !== undefined) {
+    for (const { file } of member.parts) if (file !== undefined) await cache.putData(objectSource(file));
+    await cache.putRecord(hash, { parts: member.parts.map(({ stored, archive }) => ({ stored, archive })) });
+  }
+  return member;
+}
+
+/** Writes entries as the last member, which ends the archive. `outside` tells which folders earlier members have. */
+export function makeLastMember(
+  entries: readonly Entry[],
+  compression: Compression,
+  outside: (path: string) => boolean,
+  environment: AssemblyEnvironment,
+): Promise<InitrdMember> {
+  const options = { place: 'files', compression, trailer: true };
+  return writeParts('files', arrange(entries, outside), options, environment);
+}
+
+/** Writes entries to files of their own, a part each, several at the same time. */
+async function writeParts(
+  name: string,
+  entries: readonly ArrangedEntry[],
+  options: { readonly place: string; readonly compression: Compression; readonly trailer: boolean },
+  environment: AssemblyEnvironment,
+): Promise<InitrdMember> {
+  const runs = divide(entries, PART_SIZE);
+  const device = deviceOf(options.place);
+  const parts = await Promise.all(
+    runs.map((run) => {
+      const trailer = options.trailer && run === runs.at(-1);
+      return environment.slots.run(run.size, () =>
+        writePart(entries, run, { ...options, device, trailer }, environment),
+      );
+    }),
+  );
+  const size = parts.reduce((sum, { stored }) => sum + stored.size, 0);
+  environment.report({ kind: 'member', name, cached: false, size });
+  return { name, parts };
+}
+
+async function writePart(
+  entries: readonly ArrangedEntry[],
+  run: EntryRun,
+  options: Omit<Parameters<typeof writeMember>[2], 'signal'>,
+  { folder, signal }: AssemblyEnvironment,
+): Promise<InitrdPart & { readonly file: WorkFile }> {
+  const path = join(folder, `part-${randomUUID()}`);
+  const sum: MemberSum = await createFile(path, (sink) =>
+    writeMember(entries, run, { ...options, signal }, sink),
+  );
+  return { ...sum, file: { path, ...sum.stored } };
+}

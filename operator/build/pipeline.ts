@@ -1,0 +1,232 @@
+import { createReadStream } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { planBundles } from '../linuxkit/bundle.ts';
+import { type ImagePlan, type KernelStep, planImage } from '../linuxkit/plan.ts';
+import type { LinuxKitConfig } from '../linuxkit/schema.ts';
+import { type BootLayer, bootImage, bootLayer } from '../oci/boot-image.ts';
+import { LayerStore } from '../oci/layer-store.ts';
+import type { ImageSource } from '../oci/source.ts';
+import type { ResolvedImage } from '../oci/types.ts';
+import { type AddedFile, readAddedFiles } from './added-files.ts';
+import { type Assembled, assemble } from './assembly.ts';
+import { BuildError, buildErrorOf } from './failure.ts';
+import { type GeneratedEntry, plannedEntry } from './generated.ts';
+import { artifactDigest, contentSum, inputsHash } from './identity.ts';
+import { type CacheStore, MemberCache } from './member-cache.ts';
+import type { ReportProgress } from './progress.ts';
+import type { Architecture, BuildRecord, BuildStep, Compression } from './record.ts';
+import { type ResolvedInputs, resolveInputs } from './resolve.ts';
+import { Slots } from './slots.ts';
+import { imageLocations, memberSources } from './sources.ts';
+import { sumOf } from './sum.ts';
+import type { WorkFile } from './work-file.ts';
+
+/** What is built: the same inputs give byte-identical kernels and initrds. */
+export interface BuildInput {
+  /** Checked by the parser. */
+  readonly config: LinuxKitConfig;
+  readonly architecture: Architecture;
+  readonly compression: 'auto' | Compression;
+  /** Files besides those of the configuration. */
+  readonly files: readonly AddedFile[];
+}
+
+/** What a build needs of the world. */
+export interface BuildEnvironment {
+  readonly images: ImageSource;
+  /** Where members of earlier builds are. */
+  readonly cache?: CacheStore;
+  /** An empty folder on a disk with room for all images uncompressed and the result; the caller removes it. */
+  readonly workFolder: string;
+  readonly signal: AbortSignal;
+  readonly report: ReportProgress;
+  readonly now: () => Date;
+  /** Name and version of the engine, for the record. */
+  readonly engine: string;
+  /** Throws unless the image may be used. Without it a configuration that asks for trust is refused. */
+  readonly verify?: (location: string, reference: string, image: ResolvedImage) => Promise<void>;
+  /** The record of an earlier build of the same inputs whose artifact is still there. */
+  readonly findResult: (inputsHash: string) => Promise<BuildRecord | undefined>;
+}
+
+/** Seconds that each step took. */
+export type StepSeconds = Readonly<Partial<Record<BuildStep, number>>>;
+
+export interface BuildResult {
+  readonly record: BuildRecord;
+  /** In the work folder; undefined when an earlier build of the same inputs is the result. */
+  readonly files?: { readonly kernel: WorkFile; readonly 'initrd.img': WorkFile };
+  readonly seconds: StepSeconds;
+  readonly bytesPulled: number;
+}
+
+/** Builds an image, or finds that it was built before. Throws {@link BuildError}. */
+export async function build(input: BuildInput, environment: BuildEnvironment): Promise<BuildResult> {
+  const { signal, report, workFolder } = environment;
+  const steps = new Steps(environment);
+
+  const { plan, kernel, added } = await steps.run('configure', async () => {
+    const planned = planImage(input.config);
+    const { kernel } = planned;
+    if (kernel === undefined)
+      throw invalid('kernel.image is required: without a kernel there is nothing to boot');
+    refuseUnsupported(planned);
+    const files = await readAddedFiles(planned.files, input.files, { folder: workFolder, signal });
+    return { plan: planned, kernel, added: files };
+  });
+
+  const images = await steps.run('resolve', () =>
+    resolveInputs(imageLocations(plan), { ...input, ...environment }),
+  );
+  await steps.run('verify', () => verifyInputs(input.config, images, environment));
+
+  const hash = inputsHash({ ...input, images: images.inputs, files: added.sums });
+  const earlier = await environment.findResult(hash);
+  if (earlier !== undefined) return { record: earlier, seconds: steps.seconds, bytesPulled: 0 };
+
+  await using layers = new LayerStore({ source: environment.images, directory: workFolder });
+  const assembled = await steps.run('assemble', async () => {
+    const bundles = planBundles(
+      input.config,
+      plan.containers,
+      ({ location }) => images.at(location).config.config,
+    );
+    const [kernelSource, ...trees] = memberSources(plan, kernel, bundles, images.at);
+    return assemble(
+      {
+        compression: input.compression,
+        kernel: kernelSource,
+        trees,
+        bundles: bundleEntries(plan, bundles),
+        files: added.entries,
+      },
+      {
+        layers,
+        cache: environment.cache && new MemberCache(environment.cache, { report, signal }),
+        folder: workFolder,
+        slots: new Slots(availableParallelism()),
+        signal,
+        report,
+      },
+    );
+  });
+  const record = await steps.run('assemble', () =>
+    describe(input, images, hash, kernel, assembled, environment),
+  );
+  const files = { kernel: assembled.kernel, 'initrd.img': assembled.initrd };
+  return { record, files, seconds: steps.seconds, bytesPulled: layers.bytesPulled };
+}
+
+/** Runs steps, measures them, and turns what they throw into {@link BuildError}. */
+class Steps {
+  readonly #environment: BuildEnvironment;
+  readonly #seconds: Partial<Record<BuildStep, number>> = {};
+
+  constructor(environment: BuildEnvironment) {
+    this.#environment = environment;
+  }
+
+  get seconds(): StepSeconds {
+    return this.#seconds;
+  }
+
+  async run<T>(step: BuildStep, action: () => Promise<T>): Promise<T> {
+    const { report, now, signal } = this.#environment;
+    const begun = now().getTime();
+    if (this.#seconds[step] === undefined) report({ kind: 'step', step });
+    try {
+      signal.throwIfAborted();
+      return await action();
+    } catch (error) {
+      throw buildErrorOf(step, signal.aborted ? signal.reason : error);
+    } finally {
+      this.#seconds[step] = (this.#seconds[step] ?? 0) + (now().getTime() - begun) / 1000;
+    }
+  }
+}
+
+function invalid(message: string): BuildError {
+  return new BuildError('configure', 'InvalidLinuxKitConfig', message);
+}
+
+function refuseUnsupported(plan: ImagePlan): void {
+  const layout = plan.volumes.find(({ format, image }) => format === 'oci' && image !== undefined);
+  if (layout === undefined) return;
+  throw invalid(`${layout.location}.format: oci is not built yet; use filesystem`);
+}
+
+/** Images that the configuration wants verified are not used before they are. */
+async function verifyInputs(
+  config: LinuxKitConfig,
+  images: ResolvedInputs,
+  environment: BuildEnvironment,
+): Promise<void> {
+  const { verify } = environment;
+  if (verify === undefined) {
+    const asked = [...(config.trust?.image ?? []), ...(config.trust?.org ?? [])];
+    if (asked.length === 0) return;
+    throw new BuildError(
+      'verify',
+      'InputVerificationFailed',
+      `trust asks for verified images (${asked.slice(0, 5).join(', ')}), but the build was given no keys to verify them with`,
+    );
+  }
+  for (const { location, reference } of images.inputs) await verify(location, reference, images.at(location));
+}
+
+function bundleEntries(plan: ImagePlan, bundles: ReturnType<typeof planBundles>): readonly GeneratedEntry[] {
+  const planned = [
+    ...plan.volumes.flatMap(({ entries }) => entries),
+    ...bundles.flatMap(({ entries }) => entries),
+  ];
+  return planned.flatMap((entry) =>
+    entry.type === 'source'
+      ? []
+      : [{ entry: plannedEntry(entry), implied: entry.type === 'directory' && entry.implied }],
+  );
+}
+
+async function describe(
+  input: BuildInput,
+  images: ResolvedInputs,
+  hash: string,
+  { cmdline }: KernelStep,
+  { compression, kernel, initrd, layer, members }: Assembled,
+  environment: BuildEnvironment,
+): Promise<BuildRecord> {
+  const { architecture } = input;
+  const archives = members.flatMap(({ parts }) => parts.map(({ archive }) => archive));
+  const uncompressedSha256 = contentSum(archives);
+  return {
+    schema: 'linuxkit.dev/build/v1',
+    digest: artifactDigest({
+      architecture,
+      compression,
+      kernel: kernel.sha256,
+      initrd: uncompressedSha256,
+      cmdline,
+    }),
+    architecture,
+    compression,
+    created: environment.now().toISOString(),
+    engine: environment.engine,
+    inputsHash: hash,
+    inputs: images.inputs,
+    files: {
+      kernel: { size: kernel.size, sha256: kernel.sha256 },
+      'initrd.img': {
+        size: initrd.size,
+        sha256: initrd.sha256,
+        uncompressedSize: archives.reduce((sum, archive) => sum + archive.size, 0),
+        uncompressedSha256,
+      },
+      cmdline: sumOf(Buffer.from(cmdline)),
+    },
+    cmdline,
+    bootImage: bootImage({ architecture, layers: [await kernelLayer(kernel), layer] }),
+  };
+}
+
+function kernelLayer({ path, size }: WorkFile): Promise<BootLayer> {
+  return bootLayer('kernel', size, createReadStream(path));
+}
