@@ -2,27 +2,42 @@
  * `npm run demo`: a cluster on this machine with the operator in it, an image built and a machine
  * booted. `-- --down` stops it. Run again, it reuses what runs.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { LocalCluster } from './cluster/local-cluster.ts';
 import { stopOwnEngine } from './docker/engine.ts';
 import { createReporter } from './progress/reporter.ts';
-import { consoleLine, readableMachine } from './stack/console.ts';
+import { OPERATOR_NAMESPACE } from './stack/chart.ts';
+import { consoleLine, imagesAndMachines } from './stack/console.ts';
+import { useExisting } from './stack/existing-cluster.ts';
+import type { Kubectl } from './stack/kubectl.ts';
 import { bringUp } from './stack/stack.ts';
 
 const NAME = 'demo';
+/** The registry that the example names: the local cluster's own. */
+const EXAMPLE_REGISTRY = 'registry.test:5000';
 const EXAMPLE = join(import.meta.dirname, '..', 'examples', 'minimal.yaml');
 /** What the service of the example prints on the machine's console. */
 const SERVICE_LINE = /httpd: serving/;
-const USAGE = `usage: npm run demo [-- --down]
+const USAGE = `usage: npm run demo [-- OPTION…]
 
 Brings up a cluster on this machine, installs the operator, builds examples/minimal.yaml and boots it.
 
-  --down   stop it, leaving nothing behind but the cache of compiled tools
-  --help   show this
+  --down                stop it, leaving nothing behind but the cache of compiled tools
+  --kubeconfig FILE     use that cluster, which has KubeVirt, instead of a local one
+  --registry HOST/PATH  with --kubeconfig: where to push images that the cluster can pull
+  --help                show this
 `;
 
-const { values } = parseArgs({ options: { down: { type: 'boolean' }, help: { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: {
+    down: { type: 'boolean' },
+    help: { type: 'boolean' },
+    kubeconfig: { type: 'string' },
+    registry: { type: 'string' },
+  },
+});
 const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.once(name, () => interrupted.abort(new Error(`stopped by ${name}`)));
@@ -49,31 +64,46 @@ async function down(): Promise<void> {
 
 async function up(): Promise<void> {
   const started = performance.now();
-  const { cluster, kubectl } = await bringUp({ name: NAME }, reporter, signal);
+  const kubectl = await install();
   await reporter.step('apply examples/minimal.yaml', async () => {
-    await kubectl.run(['apply', '-f', EXAMPLE], signal);
+    const example = await readFile(EXAMPLE, 'utf8');
+    await kubectl.apply(
+      [values.registry === undefined ? example : example.replaceAll(EXAMPLE_REGISTRY, values.registry)],
+      signal,
+    );
   });
   await reporter.step('build the image', async () => {
     await kubectl.run(['wait', '--for=condition=Ready', '--timeout=300s', 'linuxkitimage/minimal'], signal);
   });
-  const console = await reporter.step('boot the machine', async (step) => {
+  const shown = await reporter.step('boot the machine', async (step) => {
     await kubectl.run(['wait', '--for=condition=Ready', '--timeout=300s', 'linuxkitmachine/minimal'], signal);
     step.detail('waiting for the service to print its line');
     return await consoleLine(kubectl, 'default', 'minimal', SERVICE_LINE, signal);
   });
-
-  const shown = await readableMachine(kubectl, signal);
   process.stdout.write(`
-${console.tail}
+${shown.tail}
 
-${shown}
+${await imagesAndMachines(kubectl, signal)}
 Up in ${Math.round((performance.now() - started) / 1000)} s. What next:
 
-  export KUBECONFIG=${cluster.kubeconfig} PATH=${kubectl.folder}:$PATH
-  kubectl get lki,lkm                                   images and machines
-  kubectl edit lki minimal                              change a service, and watch the machine follow
-  kubectl logs -f ${console.pod} -c guest-console-log   the machine's console
-  kubectl -n linuxkit-system logs deploy/linuxkit-operator
-  npm run demo -- --down                                stop all of it
+  export KUBECONFIG=${kubectl.kubeconfig} PATH=${kubectl.folder}:$PATH
+  kubectl get lki,lkm                                  images and machines
+  kubectl edit lki minimal                             change a service, and watch the machine follow
+  kubectl logs -f ${shown.pod} -c guest-console-log    the machine's console
+  kubectl get lki minimal -o jsonpath={.status.artifact}   what was built, and where its objects are
+  kubectl -n ${OPERATOR_NAMESPACE} get pods            the operator${values.kubeconfig === undefined ? '\n  npm run demo -- --down                               stop all of it' : ''}
 `);
+}
+
+async function install(): Promise<Kubectl> {
+  const { kubeconfig, registry } = values;
+  if (kubeconfig === undefined) return (await bringUp({ name: NAME }, reporter, signal)).kubectl;
+  if (registry === undefined)
+    throw usageError('--kubeconfig needs --registry: the cluster pulls images from there');
+  return await useExisting({ kubeconfig, registry }, reporter, signal);
+}
+
+function usageError(message: string): Error {
+  process.stderr.write(`${message}\n${USAGE}`);
+  return new Error(message);
 }

@@ -81,6 +81,6 @@ export async function readConsole(
 }
 
 /** `kubectl get lki,lkm` as a user sees it. */
-export async function readableMachine(kubectl: Kubectl, signal: AbortSignal): Promise<string> {
+export async function imagesAndMachines(kubectl: Kubectl, signal: AbortSignal): Promise<string> {
   return await kubectl.run(['get', 'linuxkitimages,linuxkitmachines', '-o', 'wide'], signal);
 }
