@@ -189,7 +189,7 @@ function basic({ username, password }: Extract<Credential, { readonly kind: 'pas
  * TLS: credentials go there. Plain HTTP is for registries that are themselves spoken to so.
  */
 function realmOf(endpoint: Endpoint, realm: string | undefined, options: EndpointOptions): URL {
-  const url = realm === undefined ? null : URL.parse(realm, endpoint.origin);
+  const url = realm === undefined ? null : URL.parse(realm);
   if (url === null) {
     throw new OciError(
       'RegistryRefused',
