@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { AuthenticationV1Api, KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseCgroupMounts } from '../process/cgroups.ts';
 import { run } from '../process/run.ts';
+import { waitFor } from '../process/wait.ts';
 import { createReporter } from '../progress/reporter.ts';
 import { ensurePackages } from '../tools/packages.ts';
 import { leftovers } from './leftovers.ts';
@@ -196,17 +199,50 @@ test('it is found again by name, not started twice, and survives the crash of it
 
 test('a crashed component surfaces with the end of its log', async () => {
   const again = await LocalCluster.attach(name);
-  expect(() => again?.assertRunning()).not.toThrow();
-  await again?.killComponent('kube-scheduler', signal);
-  expect(() => again?.assertRunning()).toThrow(
+  await again?.components.assertRunning();
+  await again?.components.kill('kube-scheduler', signal);
+  await expect(again?.components.assertRunning()).rejects.toThrow(
     expect.objectContaining({
       code: 'ComponentExited',
       message: 'kube-scheduler has exited',
       log: expect.stringMatching(/^[IWE]\d{4} /m) as string,
     }),
   );
-  await again?.startComponent('kube-scheduler', signal);
-  expect(() => again?.assertRunning()).not.toThrow();
+  await again?.components.restart('kube-scheduler', signal);
+  await again?.components.assertRunning();
+});
+
+test('a second one beside it that is aborted, or whose starter is killed, leaves the first alone and nothing behind', async () => {
+  const second = `${name}-2`;
+  const aborted = LocalCluster.start({ name: second }, reporter, AbortSignal.timeout(3_000));
+  await expect(aborted).rejects.toThrow();
+  expect(await leftovers(second, signal)).toEqual([]);
+
+  const starter = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '--eval',
+      `const { LocalCluster } = await import(${JSON.stringify(join(import.meta.dirname, 'local-cluster.ts'))});
+       const { silentReporter } = await import(${JSON.stringify(join(import.meta.dirname, '../progress/reporter.ts'))});
+       await LocalCluster.start({ name: ${JSON.stringify(second)} }, silentReporter, AbortSignal.timeout(60_000));`,
+    ],
+    { stdio: 'ignore' },
+  );
+  const ended = new Promise((resolve) => starter.once('close', resolve));
+  await waitFor(
+    'a half-started node',
+    async () => (await leftovers(second, signal)).some((each) => each.includes('kube-apiserver')),
+    { signal, timeout: 60_000 },
+  );
+  starter.kill('SIGKILL');
+  await ended;
+  expect(await LocalCluster.attach(second)).toBeUndefined();
+  await LocalCluster.remove(second);
+  expect(await leftovers(second, signal)).toEqual([]);
+
+  await cluster.components.assertRunning();
+  expect((await pods.core.listNode()).items).toHaveLength(1);
 });
 
 test('stopping leaves nothing behind', async () => {

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import {
   type ApiServerSettings,
   apiServerFlags,
@@ -99,14 +99,8 @@ export function commandLines(
       ],
     },
     containerd: {
-      command: 'env',
-      // The first shim on PATH is taken, and one of Debian's older containerd does not get along with this one.
-      args: [
-        `PATH=${dirname(tools['containerd-shim-runc-v2'])}:/usr/sbin:/usr/bin:/sbin:/bin`,
-        tools.containerd,
-        '--config',
-        join(folder, 'etc', 'containerd.toml'),
-      ],
+      command: tools.containerd,
+      args: ['--config', join(folder, 'etc', 'containerd.toml')],
     },
     kubelet: {
       command: tools.kubelet,

@@ -38,6 +38,11 @@ export function instanceFolder(name: string): string {
   return join(cacheFolder(), 'instances', name);
 }
 
+/** The lock that whoever starts or removes an instance holds. */
+export function instanceLock(name: string): string {
+  return `${instanceFolder(name)}.lock`;
+}
+
 /** The control group below which an instance's pods are. */
 export function instanceCgroup(name: string): string {
   return `linuxkit-operator-${name}`;

@@ -1,6 +1,6 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { cgroupFolders } from '../process/cgroups.ts';
-import { identify } from '../process/identity.ts';
+import { identify, type ProcessIdentity } from '../process/identity.ts';
 import { mountPointsBelow } from '../process/mounts.ts';
 import { instanceCgroup, instanceFolder } from './instance.ts';
 import { interfacesOf } from './network.ts';
@@ -21,15 +21,17 @@ export async function leftovers(name: string, signal: AbortSignal): Promise<read
 }
 
 /** The processes that have `text` in their command line, as all of a node's have its folder. */
-async function processesNaming(
+export async function processesNaming(
   text: string,
-): Promise<readonly { readonly pid: number; readonly command: string }[]> {
-  const found: { readonly pid: number; readonly command: string }[] = [];
+): Promise<readonly (ProcessIdentity & { readonly command: string })[]> {
+  const found: (ProcessIdentity & { readonly command: string })[] = [];
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
     const command = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (!command.includes(text) || identify(Number(entry)) === undefined) continue;
-    found.push({ pid: Number(entry), command: command.replaceAll('\0', ' ').trim().slice(0, 200) });
+    if (!command.includes(text)) continue;
+    const identity = identify(Number(entry));
+    if (identity === undefined) continue;
+    found.push({ ...identity, command: command.replaceAll('\0', ' ').trim().slice(0, 200) });
   }
   return found;
 }

@@ -1,24 +1,25 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { removeCgroups } from '../process/cgroups.ts';
-import { Component } from '../process/component.ts';
 import { isRunning, type ProcessIdentity } from '../process/identity.ts';
-import { run } from '../process/run.ts';
+import { withLock } from '../process/lock.ts';
 import { Failure } from '../progress/failure.ts';
-import type { Reporter } from '../progress/reporter.ts';
+import { type Reporter, type Step, silentReporter } from '../progress/reporter.ts';
 import { ensurePackages } from '../tools/packages.ts';
 import { ensureTools } from '../tools/tools.ts';
 import { bootNode } from './boot.ts';
-import { commandLines, type NodeComponent, nodeTools } from './components.ts';
-import { type InstanceState, instanceCgroup, instanceFolder, readState, writeState } from './instance.ts';
-import { leftovers } from './leftovers.ts';
-import { type ClusterNetwork, linkNode, unlinkNode } from './network.ts';
+import { commandLines, type NodeComponent, type NodeTools, nodeTools } from './components.ts';
+import { instanceCgroup, instanceFolder, instanceLock, readState, writeState } from './instance.ts';
+import { ensureKernelFeatures } from './kernel.ts';
+import { type ClusterNetwork, linkNode } from './network.ts';
 import { createCertificates } from './node-certificates.ts';
 import { createCgroup } from './node-cgroup.ts';
-import { containerdSocket, type NodeSettings } from './node-config.ts';
-import { createNamespaces, destroyNamespaces, runInside, startInside } from './node-namespace.ts';
+import { NodeComponents } from './node-components.ts';
+import type { NodeSettings } from './node-config.ts';
+import { importImage } from './node-images.ts';
+import { createNamespaces, runInside } from './node-namespace.ts';
 import { pauseImage } from './pause-image.ts';
 import { waitForApiServer } from './readiness.ts';
+import { removeInstance } from './removal.ts';
 
 /** What a local cluster is started with. */
 export interface LocalClusterOptions {
@@ -49,21 +50,22 @@ export class LocalCluster {
   /** This machine as pods reach it; they also know it as host.test. */
   readonly hostAddress: string;
 
-  readonly #init: ProcessIdentity;
-  #state: InstanceState;
-  #saved: Promise<void> = Promise.resolve();
+  /** The processes of the node, to be killed, restarted and asked for their logs. */
+  readonly components: NodeComponents;
 
-  private constructor(state: InstanceState, init: ProcessIdentity, network: ClusterNetwork) {
-    this.name = state.name;
-    this.dir = instanceFolder(state.name);
+  readonly #init: ProcessIdentity;
+
+  private constructor(name: string, init: ProcessIdentity, network: ClusterNetwork) {
+    this.name = name;
+    this.dir = instanceFolder(name);
     this.kubeconfig = join(this.dir, 'kubeconfig');
-    this.nodeName = state.name;
+    this.nodeName = name;
     this.network = network;
     this.server = `https://${network.nodeAddress}:6443`;
     this.registry = { host: `${network.nodeAddress}:5000`, nodeHost: '127.0.0.1:5000' };
     this.hostAddress = network.hostAddress;
     this.#init = init;
-    this.#state = state;
+    this.components = new NodeComponents(name, init);
   }
 
   /**
@@ -77,74 +79,80 @@ export class LocalCluster {
     signal: AbortSignal,
   ): Promise<LocalCluster> {
     const { name } = options;
-    const folder = instanceFolder(name);
-    if ((await LocalCluster.attach(name)) !== undefined) {
-      throw new Failure('NameTaken', `a local cluster named ${name} is running already`, {
-        advice: 'stop it, or attach to it',
-      });
-    }
-    await ensurePackages(['openssl', 'iproute2', 'iptables'], reporter, signal);
+    await refuseRunning(name);
+    await ensurePackages(['openssl', 'iproute2', 'iptables', 'kmod'], reporter, signal);
+    await ensureKernelFeatures(signal);
     const tools = await ensureTools(nodeTools, reporter, signal);
-    return await reporter.step(`start local cluster ${name}`, async (step) => {
-      step.detail('namespaces');
-      await removeInstance(name, signal);
-      try {
-        await mkdir(folder, { recursive: true, mode: 0o700 });
-        let state: InstanceState | undefined;
-        const processes = await createNamespaces(
-          folder,
-          name,
-          async (keeper) => {
-            state = { name, keeper, init: undefined, network: undefined, components: {}, complete: false };
-            await writeState(state);
-          },
-          signal,
-        );
-        const network = await linkNode(processes.init.pid, name, signal);
-        await createCgroup(instanceCgroup(name));
-        const cluster = new LocalCluster(
-          { name, ...processes, network, components: {}, complete: false },
-          processes.init,
-          network,
-        );
-        await writeState(cluster.#state);
-        step.detail('certificates');
-        const certificates = await createCertificates(folder, name, network, signal);
-        const settings: NodeSettings = {
-          folder,
-          nodeName: name,
-          cgroup: instanceCgroup(name),
-          network,
-          runc: tools.runc,
-          shim: tools['containerd-shim-runc-v2'],
-          cniFolder: dirname(tools.bridge),
-          pauseImage,
-          authority: certificates.authority.certificate,
-          kubeletServing: certificates.kubeletServing,
-        };
-        await bootNode(
-          {
-            settings,
-            tools,
-            certificates,
-            server: cluster.server,
-            start: async (component) =>
-              await cluster.#run(component, commandLines(settings, certificates, tools)[component], signal),
-            loadImage: async (reference, archive) => {
-              await cluster.#load(tools.ctr, reference, archive, signal);
-            },
-          },
-          step,
-          signal,
-        );
-        await cluster.#save({ complete: true });
-        return cluster;
-      } catch (error) {
-        // Its own deadline: a start that was aborted must be undone all the same.
-        await removeInstance(name, AbortSignal.timeout(90_000));
-        throw error;
-      }
-    });
+    return await reporter.step(
+      `start local cluster ${name}`,
+      async (step) =>
+        await withLock(instanceLock(name), signal, async () => {
+          // Another start of this name may have held the lock until now.
+          await refuseRunning(name);
+          await removeInstance(name, signal);
+          try {
+            return await LocalCluster.#create(name, tools, step, signal);
+          } catch (error) {
+            // Its own deadline: a start that was aborted must be undone all the same.
+            await removeInstance(name, AbortSignal.timeout(90_000));
+            throw error;
+          }
+        }),
+    );
+  }
+
+  static async #create(
+    name: string,
+    tools: NodeTools,
+    step: Step,
+    signal: AbortSignal,
+  ): Promise<LocalCluster> {
+    const folder = instanceFolder(name);
+    step.detail('namespaces');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const nothing = { name, init: undefined, network: undefined, components: {}, complete: false };
+    const processes = await createNamespaces(
+      folder,
+      name,
+      async (keeper) => {
+        await writeState({ ...nothing, keeper });
+      },
+      signal,
+    );
+    const network = await linkNode(processes.init.pid, name, signal);
+    await createCgroup(instanceCgroup(name));
+    await writeState({ ...nothing, ...processes, network });
+    const cluster = new LocalCluster(name, processes.init, network);
+
+    step.detail('certificates');
+    const certificates = await createCertificates(folder, name, network, signal);
+    const settings: NodeSettings = {
+      folder,
+      nodeName: name,
+      cgroup: instanceCgroup(name),
+      network,
+      runc: tools.runc,
+      shim: tools['containerd-shim-runc-v2'],
+      cniFolder: dirname(tools.bridge),
+      pauseImage,
+      authority: certificates.authority.certificate,
+      kubeletServing: certificates.kubeletServing,
+    };
+    const lines = commandLines(settings, certificates, tools);
+    const boot = {
+      settings,
+      tools,
+      certificates,
+      server: cluster.server,
+      start: async (component: NodeComponent) =>
+        await cluster.components.start(component, lines[component], signal),
+      loadImage: async (reference: string, archive: string) => {
+        await importImage(tools.ctr, folder, reference, archive, signal);
+      },
+    };
+    await bootNode(boot, step, signal);
+    await cluster.components.complete();
+    return cluster;
   }
 
   /** Finds a running instance; undefined when none of this name runs or it never became ready. */
@@ -152,12 +160,14 @@ export class LocalCluster {
     const state = await readState(name);
     if (state?.init === undefined || state.network === undefined || !state.complete) return undefined;
     if (!isRunning(state.init) || !isRunning(state.keeper)) return undefined;
-    return new LocalCluster(state, state.init, state.network);
+    return new LocalCluster(name, state.init, state.network);
   }
 
   /** Stops the instance `name`, running or not, wholly or partly there. */
   static async remove(name: string, signal: AbortSignal = AbortSignal.timeout(120_000)): Promise<void> {
-    await removeInstance(name, signal);
+    await withLock(instanceLock(name), signal, async () => {
+      await removeInstance(name, signal);
+    });
   }
 
   /**
@@ -165,13 +175,7 @@ export class LocalCluster {
    * @throws Failure `Leftovers` naming what could not be removed.
    */
   async stop(signal: AbortSignal = AbortSignal.timeout(120_000)): Promise<void> {
-    await removeInstance(this.name, signal);
-  }
-
-  /** @throws Failure `ComponentExited` with the end of its log for the first component that has exited. */
-  assertRunning(): void {
-    for (const name of Object.keys(this.#state.components))
-      this.#component(name as NodeComponent).assertRunning();
+    await LocalCluster.remove(this.name, signal);
   }
 
   /**
@@ -179,12 +183,8 @@ export class LocalCluster {
    * @throws Failure `CommandFailed` when the archive has no image named exactly `reference`.
    */
   async loadImage(reference: string, archive: string, signal: AbortSignal): Promise<void> {
-    const { ctr } = await ensureTools(
-      ['ctr'],
-      { step: async (_name, work) => await work(quiet), note: () => undefined },
-      signal,
-    );
-    await this.#load(ctr, reference, archive, signal);
+    const { ctr } = await ensureTools(['ctr'], silentReporter, signal);
+    await importImage(ctr, this.dir, reference, archive, signal);
   }
 
   /** Runs a command inside the node's namespaces and returns its output. */
@@ -196,98 +196,24 @@ export class LocalCluster {
     return await runInside(this.#init, command, args, options);
   }
 
-  /** The last lines of a component's log. */
-  logTail(component: NodeComponent, lines = 40): string {
-    return this.#component(component).logTail(lines);
-  }
-
-  /** Kills a component without warning, as a crash would; returns when it is gone. */
-  async killComponent(component: NodeComponent, signal: AbortSignal): Promise<void> {
-    const running = this.#component(component);
-    if (running.kill('SIGKILL')) await running.waitForExit(signal, 20_000);
-  }
-
-  /** Starts a killed component again. It returns when the process runs, not when it is ready. */
-  async startComponent(component: NodeComponent, signal: AbortSignal): Promise<void> {
-    const known = this.#state.components[component];
-    if (known === undefined) throw new Failure('NotRunning', `${component} is no part of ${this.name}`);
-    await this.#run(component, known, signal);
-  }
-
   /** Kills the API server, starts it again and returns when it is ready. */
   async restartApiServer(signal: AbortSignal): Promise<void> {
-    await this.killComponent('kube-apiserver', signal);
-    await this.startComponent('kube-apiserver', signal);
+    await this.components.kill('kube-apiserver', signal);
+    const apiServer = await this.components.restart('kube-apiserver', signal);
     const pki = (file: string): string => join(this.dir, 'pki', file);
     await waitForApiServer(
       this.server,
       pki('ca.crt'),
       { certificate: pki('admin.crt'), key: pki('admin.key') },
-      [this.#component('kube-apiserver'), this.#component('etcd')],
+      [apiServer],
       signal,
     );
-  }
-
-  #component(name: NodeComponent): Component {
-    const known = this.#state.components[name];
-    if (known === undefined) throw new Failure('NotRunning', `${name} is no part of ${this.name}`);
-    return new Component(known.record);
-  }
-
-  async #run(
-    name: NodeComponent,
-    line: { readonly command: string; readonly args: readonly string[] },
-    signal: AbortSignal,
-  ): Promise<Component> {
-    const component = await startInside(
-      this.#init,
-      { name, command: line.command, args: line.args, logFile: join(this.dir, 'logs', `${name}.log`) },
-      signal,
-    );
-    const { command, args } = line;
-    const components = { ...this.#state.components, [name]: { command, args, record: component.record } };
-    await this.#save({ components });
-    return component;
-  }
-
-  /** Components start side by side: each write waits for the one before, and writes what is then known. */
-  async #save(change: Partial<InstanceState>): Promise<void> {
-    this.#state = { ...this.#state, ...change };
-    this.#saved = this.#saved.then(async () => {
-      await writeState(this.#state);
-    });
-    await this.#saved;
-  }
-
-  async #load(ctr: string, reference: string, archive: string, signal: AbortSignal): Promise<void> {
-    const base = ['--address', containerdSocket(this.dir), '--namespace', 'k8s.io', 'images'];
-    await run(ctr, [...base, 'import', archive], { signal, timeout: 600_000 });
-    const listing = await run(ctr, [...base, 'list', '--quiet', `name==${reference}`], { signal });
-    if (listing.trim() !== reference) {
-      const all = await run(ctr, [...base, 'list', '--quiet'], { signal });
-      throw new Failure('CommandFailed', `${archive} does not hold an image named ${reference}`, {
-        log: all.trim(),
-        advice: 'name the image in full: host, repository and tag',
-      });
-    }
   }
 }
 
-const quiet = { detail: () => undefined, progress: () => undefined };
-
-async function removeInstance(name: string, signal: AbortSignal): Promise<void> {
-  const state = await readState(name);
-  if (state !== undefined) {
-    await destroyNamespaces(state.keeper, state.init, signal);
-    if (state.network !== undefined) await unlinkNode(state.network, name, signal);
-  }
-  await removeCgroups(instanceCgroup(name), signal);
-  await rm(instanceFolder(name), { recursive: true, force: true });
-  const left = await leftovers(name, signal);
-  if (left.length > 0) {
-    throw new Failure('Leftovers', `local cluster ${name} is not wholly stopped`, {
-      log: left.join('\n'),
-      advice: 'end these by hand',
-    });
-  }
+async function refuseRunning(name: string): Promise<void> {
+  if ((await LocalCluster.attach(name)) === undefined) return;
+  throw new Failure('NameTaken', `a local cluster named ${name} is running already`, {
+    advice: 'stop it, or attach to it',
+  });
 }

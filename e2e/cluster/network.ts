@@ -74,13 +74,10 @@ export async function linkNode(pid: number, name: string, signal: AbortSignal): 
   });
 }
 
-/** Removes this machine's end of the link, and with it the other end and the routes. */
-export async function unlinkNode(network: ClusterNetwork, name: string, signal: AbortSignal): Promise<void> {
-  const links = await interfacesOf(name, signal);
-  if (links.includes(network.interfaceName)) {
-    // The kernel may be removing it already, together with the namespace of its peer.
-    await run('ip', ['link', 'delete', network.interfaceName], { signal }).catch(() => undefined);
-  }
+/** Removes this machine's end of a link, and with it the other end and the routes. */
+export async function removeInterface(name: string, signal: AbortSignal): Promise<void> {
+  // The kernel may be removing it already, together with the namespace of its peer.
+  await run('ip', ['link', 'delete', name], { signal }).catch(() => undefined);
 }
 
 /** The names of the interfaces on this machine that belong to the instance `name`. */

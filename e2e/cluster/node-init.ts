@@ -35,6 +35,8 @@ ${kernelSettings
 hostname ${shellQuote(hostname)}
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
+# Answers of one pod to another come back over the bridge: they must pass the rules that rewrote the way there.
+echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
 
 echo ready >"$dir/ready"
 while :; do

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { Failure, tail } from '../progress/failure.ts';
 import { identify, isRunning, type ProcessIdentity, signalProcess } from './identity.ts';
 import { type Watched, waitFor } from './wait.ts';
@@ -72,11 +72,7 @@ export class Component implements Watched {
 
   /** The last lines of the log. */
   logTail(lines = 40): string {
-    try {
-      return tail(readFileSync(this.record.logFile, 'utf8'), lines);
-    } catch {
-      return '';
-    }
+    return readLogTail(this.record.logFile, lines);
   }
 
   /** @throws Failure `ComponentExited` with the end of the log when it no longer runs. */
@@ -107,5 +103,24 @@ export class Component implements Watched {
   /** Waits until it has ended. @throws Failure `NotReadyInTime` */
   async waitForExit(signal: AbortSignal, timeout: number): Promise<void> {
     await waitFor(`the end of ${this.name}`, () => !this.isRunning(), { signal, timeout, interval: 20 });
+  }
+}
+
+const logTailBytes = 64 * 1024;
+
+function readLogTail(file: string, lines: number): string {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'r');
+  } catch {
+    return '';
+  }
+  try {
+    const { size } = fstatSync(descriptor);
+    const buffer = Buffer.alloc(Math.min(size, logTailBytes));
+    const read = readSync(descriptor, buffer, 0, buffer.length, size - buffer.length);
+    return tail(buffer.toString('utf8', 0, read), lines);
+  } finally {
+    closeSync(descriptor);
   }
 }

@@ -45,6 +45,9 @@ export async function waitFor<T>(
         ...(options.advice === undefined ? {} : { advice: options.advice }),
       });
     }
-    await delay(options.interval ?? 50, undefined, { signal: options.signal });
+    // Aborted, the delay throws an error of its own; the signal's reason says more.
+    await delay(options.interval ?? 50, undefined, { signal: options.signal }).catch(() => {
+      options.signal.throwIfAborted();
+    });
   }
 }
