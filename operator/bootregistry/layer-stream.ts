@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { bootLayerSize } from '../oci/boot-image.ts';
 import type { ObjectReader } from '../storage/store.ts';
 import { VerifiedStream } from '../storage/verified-stream.ts';
@@ -11,7 +11,7 @@ const ZEROS = Buffer.alloc(16 * 1024);
 /**
  * The bytes of a layer from `range.first` to `range.last`, composed while they are read: nothing is
  * held but what is on its way. The object is opened before this returns, so that what storage refuses
- * can still be answered properly. `stages` are to be piped one into the next; the last of them fails,
+ * can still be answered properly; `signal` lets go of it. `stages` are to be piped one into the next; the last of them fails,
  * before its last byte, if a whole layer does not have its digest.
  *
  * Throws StorageError. The caller owns the stages.
@@ -30,8 +30,12 @@ export async function openLayer(
       ? undefined
       : await openObject(store, source, wanted.range, objectSha256, frame.objectSize, options);
   const stream = Readable.from(bytesOf(parts, object), { objectMode: false });
-  // A generator that was never begun never reaches its end either.
-  stream.on('close', () => object?.destroy());
+  if (object !== undefined) {
+    // A generator cannot be ended while it waits for its next chunk, nor one that was never begun:
+    // the object has to be let go from outside.
+    addAbortSignal(options.signal, object);
+    stream.on('close', () => object.destroy());
+  }
   const size = bootLayerSize(frame);
   if (range.first > 0 || range.last < size - 1) return [stream];
   return [

@@ -58,6 +58,7 @@ export interface BootRegistryOptions {
 export class BootRegistry implements AsyncDisposable {
   readonly #options: BootRegistryOptions;
   readonly #server: Server;
+  readonly #answering = new WeakSet<Duplex>();
 
   constructor(options: BootRegistryOptions) {
     this.#options = options;
@@ -110,7 +111,9 @@ export class BootRegistry implements AsyncDisposable {
     const method = request.method ?? '';
     let route: Route | undefined;
     const sent = { bytes: 0 };
+    this.#answering.add(request.socket);
     response.on('close', () => {
+      this.#answering.delete(request.socket);
       abort.abort(new Error('the client closed the connection'));
       this.#options.observe?.({
         route: route?.kind ?? 'other',
@@ -245,13 +248,14 @@ export class BootRegistry implements AsyncDisposable {
 
   /** Answers what is no HTTP. A ClientHello comes with every pull and is nothing to be told of. */
   #refuse(error: Error & { readonly rawPacket?: Buffer }, socket: Duplex): void {
-    const hello = error.rawPacket?.[0] === 0x16 && error.rawPacket[1] === 0x03;
-    if (!hello)
-      this.#options.log.debug('boot registry: a connection does not speak HTTP', { reason: error.message });
-    if (!socket.writable) {
+    // In the middle of an answer, a second one would pass for a part of the first.
+    if (!socket.writable || this.#answering.has(socket)) {
       socket.destroy();
       return;
     }
+    const hello = error.rawPacket?.[0] === 0x16 && error.rawPacket[1] === 0x03;
+    if (!hello)
+      this.#options.log.debug('boot registry: a connection does not speak HTTP', { reason: error.message });
     socket.on('error', () => socket.destroy());
     socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   }

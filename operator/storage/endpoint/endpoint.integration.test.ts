@@ -7,9 +7,10 @@ import { connect as connectTls } from 'node:tls';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CertificateAuthority, type CertificateFiles } from '../../../e2e/cluster/certificates.ts';
+import { startS3 } from '../../../e2e/services/s3.ts';
 import { sha256Digest } from '../../oci/types.ts';
 import { artifactKey, memberKey, resultKey } from '../layout.ts';
-import { type BucketUnderTest, startBucket } from '../s3/bucket-under-test.ts';
+import { type BucketUnderTest, bucketOf } from '../s3/bucket-under-test.ts';
 import { S3Presigner } from '../s3/presign.ts';
 import { deadline, sha256, sourceOf } from '../store-contract.ts';
 import { EndpointError } from './endpoint-error.ts';
@@ -55,7 +56,7 @@ async function storeOf(token: string): Promise<PresignedStore> {
 }
 
 beforeAll(async () => {
-  bucket = await startBucket();
+  bucket = bucketOf(await startS3());
   folder = await mkdtemp(join(tmpdir(), 'endpoint-'));
   authority = await CertificateAuthority.create(join(folder, 'ca'), 'endpoint test', deadline());
   caBundle = await readFile(authority.files.certificate, 'utf8');

@@ -1,5 +1,4 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { startS3 } from '../../../e2e/services/s3.ts';
 import { createS3Client } from './client.ts';
 import type { S3Options } from './options.ts';
 import { S3Store } from './s3-store.ts';
@@ -11,14 +10,21 @@ export interface BucketUnderTest extends AsyncDisposable {
   readonly store: S3Store;
 }
 
-export async function startBucket(): Promise<BucketUnderTest> {
-  const s3 = await startS3();
+/** The bucket of a server that a test has started; disposing of it stops the server. */
+export function bucketOf(server: {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  stop(): Promise<void>;
+}): BucketUnderTest {
   const options = {
-    endpoint: s3.endpoint,
-    region: s3.region,
-    bucket: s3.bucket,
+    endpoint: server.endpoint,
+    region: server.region,
+    bucket: server.bucket,
     forcePathStyle: true,
-    credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
+    credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
   };
   const client = createS3Client(options);
   return {
@@ -27,7 +33,7 @@ export async function startBucket(): Promise<BucketUnderTest> {
     store: new S3Store(client, options.bucket),
     async [Symbol.asyncDispose]() {
       client.destroy();
-      await s3.stop();
+      await server.stop();
     },
   };
 }

@@ -3,16 +3,17 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startS3 } from '../../../e2e/services/s3.ts';
 import { deadline, describeStoreContract, listed, sha256, sourceOf } from '../store-contract.ts';
 import { ensureBucket, probeBucket } from './bucket.ts';
-import { type BucketUnderTest, startBucket } from './bucket-under-test.ts';
+import { type BucketUnderTest, bucketOf } from './bucket-under-test.ts';
 import { createS3Client } from './client.ts';
 import { S3Store } from './s3-store.ts';
 
 let bucket: BucketUnderTest;
 
 beforeAll(async () => {
-  bucket = await startBucket();
+  bucket = bucketOf(await startS3());
 });
 
 afterAll(async () => {
