@@ -1,0 +1,51 @@
+import type { BuildError } from './failure.ts';
+import type { BuildFailureReason, BuildOutcome } from './record.ts';
+
+/** What Kubernetes keeps of a termination message, in bytes. */
+const MAX_MESSAGE_BYTES = 4096;
+
+/** Reasons that trying again does not mend: somebody has to change something. */
+const FOR_GOOD: ReadonlySet<BuildFailureReason> = new Set([
+  'InvalidLinuxKitConfig',
+  'ImageNotFound',
+  'RegistryUnauthorized',
+  'DigestMismatch',
+  'InputVerificationFailed',
+  'AssemblyFailed',
+  'LimitExceeded',
+  'StorageDenied',
+]);
+
+/** Exit codes of a build, after sysexits.h: EX_DATAERR is for good, EX_TEMPFAIL may pass. */
+export const BUILD_EXIT = { succeeded: 0, failedForGood: 65, failedForNow: 75 } as const;
+
+export function exitCodeOf(outcome: BuildOutcome): number {
+  if (outcome.result === 'succeeded') return BUILD_EXIT.succeeded;
+  return FOR_GOOD.has(outcome.failure.reason) ? BUILD_EXIT.failedForGood : BUILD_EXIT.failedForNow;
+}
+
+export function failedOutcome(error: BuildError): BuildOutcome {
+  return { result: 'failed', failure: error.failure };
+}
+
+/** The outcome as a termination message. A message that is too long loses its middle: its end often says what to do. */
+export function terminationMessage(outcome: BuildOutcome): string {
+  const whole = JSON.stringify(outcome);
+  if (outcome.result === 'succeeded' || Buffer.byteLength(whole) <= MAX_MESSAGE_BYTES) return whole;
+  const { failure } = outcome;
+  const characters = Array.from(failure.message);
+  // What JSON makes of a character is known only when it is made: the longest that fits is searched for.
+  let fits = 0;
+  let tooLong = characters.length;
+  const shortened = (kept: number): string => {
+    const tail = Math.floor(kept / 4);
+    const message = `${characters.slice(0, kept - tail).join('')} […] ${characters.slice(characters.length - tail).join('')}`;
+    return JSON.stringify({ result: 'failed', failure: { ...failure, message } });
+  };
+  while (tooLong - fits > 1) {
+    const middle = Math.floor((fits + tooLong) / 2);
+    if (Buffer.byteLength(shortened(middle)) <= MAX_MESSAGE_BYTES) fits = middle;
+    else tooLong = middle;
+  }
+  return shortened(fits);
+}

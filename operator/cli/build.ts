@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { type Command, Option } from 'commander';
+import { BuildError, buildErrorOf } from '../build/failure.ts';
+import { build } from '../build/pipeline.ts';
+import type { Architecture } from '../build/record.ts';
+import { messageOf } from '../errors.ts';
+import { formatProblem, LinuxKitConfigError } from '../linuxkit/errors.ts';
+import { type LinuxKitSource, parseLinuxKitFiles } from '../linuxkit/parse.ts';
+import { RegistryClient } from '../oci/client.ts';
+import { CredentialStore } from '../oci/registry/credentials.ts';
+import { FolderStore } from '../storage/folder/folder-store.ts';
+import { formatSize, textReport } from './build-report.ts';
+import { dockerConfigPath, readDockerConfig } from './docker-config-file.ts';
+import { exitWithError, stopSignal } from './exit.ts';
+import { OutputFolder } from './output-folder.ts';
+import { engineName } from './version.ts';
+
+interface Flags {
+  readonly output: string;
+  readonly arch: Architecture;
+  readonly compression: 'auto' | 'gzip' | 'zstd';
+  readonly cache?: string;
+  readonly insecureRegistry: readonly string[];
+  readonly quiet: boolean;
+}
+
+/** Adds `build`: makes kernel, initrd.img, cmdline and build.json of LinuxKit YAML. */
+export function registerBuild(program: Command): void {
+  program
+    .command('build')
+    .summary('build a kernel and an initrd on this machine')
+    .description(
+      'Builds the LinuxKit configuration in FILE and writes kernel, initrd.img, cmdline and build.json to a folder. ' +
+        'Several files are merged in their order; - is standard input. Registries on loopback are spoken to ' +
+        'over plain HTTP, and credentials are those of docker login.',
+    )
+    .argument('<file...>', 'LinuxKit YAML, or - for standard input')
+    .requiredOption(
+      '-o, --output <dir>',
+      'folder for the result; it is touched only when the build has succeeded',
+    )
+    .addOption(
+      new Option('--arch <name>', 'architecture to build for').choices(['amd64', 'arm64']).default('amd64'),
+    )
+    .addOption(
+      new Option('--compression <name>', 'of the initrd; auto takes zstd where the kernel can unpack it')
+        .choices(['auto', 'gzip', 'zstd'])
+        .default('auto'),
+    )
+    .option('--cache <dir>', 'folder that keeps what the next build can use')
+    .option(
+      '--insecure-registry <host>',
+      'registry that is spoken to over plain HTTP (repeatable)',
+      append,
+      [],
+    )
+    .option('-q, --quiet', 'say nothing but what goes wrong', false)
+    .action(runBuild);
+}
+
+function append(value: string, values: readonly string[]): readonly string[] {
+  return [...values, value];
+}
+
+async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
+  const signal = stopSignal();
+  try {
+    const begun = performance.now();
+    const sources = await Promise.all(files.map(readSource));
+    const config = parseLinuxKitFiles(sources, { allowSource: true, requireKernel: true });
+    const credentials = new CredentialStore(await readDockerConfig(dockerConfigPath(process.env)));
+    await using output = await OutputFolder.open(flags.output);
+    await using images = new RegistryClient({ credentials, insecureRegistries: flags.insecureRegistry });
+    const result = await build(
+      { config, architecture: flags.arch, compression: flags.compression, files: [] },
+      {
+        images,
+        ...(flags.cache === undefined ? {} : { cache: new FolderStore(flags.cache) }),
+        workFolder: output.work,
+        signal,
+        report: flags.quiet ? () => undefined : textReport(process.stderr, () => performance.now()),
+        now: () => new Date(),
+        engine: engineName(),
+        findResult: (hash) => output.find(hash),
+      },
+    );
+    await output.accept(result);
+    if (flags.quiet) return;
+    const { record } = result;
+    const how =
+      result.files === undefined
+        ? 'unchanged'
+        : `built in ${((performance.now() - begun) / 1000).toFixed(1)} s`;
+    const sizes = `kernel ${formatSize(record.files.kernel.size)}, initrd ${formatSize(record.files['initrd.img'].size)}`;
+    process.stderr.write(`${record.digest} ${how}: ${sizes}, ${record.compression}\n`);
+  } catch (error) {
+    exitWithError(readable(error));
+  }
+}
+
+/** A file of configurations is text for people: what is larger is something else. */
+const MAX_SOURCE_BYTES = 16 * 1024 * 1024;
+
+async function readSource(name: string): Promise<LinuxKitSource> {
+  try {
+    const content = name === '-' ? await text(process.stdin) : await readFile(name, 'utf8');
+    if (content.length <= MAX_SOURCE_BYTES)
+      return { name: name === '-' ? 'standard input' : name, text: content };
+  } catch (error) {
+    throw new BuildError('configure', 'InvalidLinuxKitConfig', `cannot read ${name}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  throw new BuildError(
+    'configure',
+    'LimitExceeded',
+    `${name} is larger than MAX_SOURCE_BYTES (${MAX_SOURCE_BYTES})`,
+  );
+}
+
+/** Problems of a configuration each on a line of their own. */
+function readable(error: unknown): BuildError {
+  const failure = buildErrorOf('configure', error);
+  const cause = error instanceof LinuxKitConfigError ? error : failure.cause;
+  if (!(cause instanceof LinuxKitConfigError)) return failure;
+  const lines = cause.problems.map((problem) => `\n  ${formatProblem(problem)}`);
+  return new BuildError(failure.step, failure.code, `the configuration cannot be built:${lines.join('')}`, {
+    cause,
+  });
+}
