@@ -12,7 +12,8 @@ export interface Component {
   readonly packages: readonly string[];
   /** Paths below `guest/` that go into it. */
   readonly guest?: readonly string[];
-  make(workshop: Workshop): Promise<ImageSource>;
+  /** `scratch` is an empty folder that lasts until the image is written. */
+  make(workshop: Workshop, scratch: string): Promise<ImageSource>;
 }
 
 /** The label in which LinuxKit's builder looks for an image's default settings. */

@@ -85,7 +85,9 @@ async function makeComponent(
     if ((await Promise.all(digests.map((digest) => layout.has(digest)))).every(Boolean)) return written;
   }
   onMake();
-  const written = await writeImage(layout, await component.make(workshop), workshop.signal);
+  const written = await workshop.withScratch(async (scratch) =>
+    writeImage(layout, await component.make(workshop, scratch), workshop.signal),
+  );
   await mkdir(dirname(record), { recursive: true });
   const { layout: _, ...rest } = written;
   await writeFile(`${record}.${process.pid}`, JSON.stringify(rest));

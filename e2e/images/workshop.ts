@@ -38,9 +38,7 @@ export class Workshop {
 
   /** The shared libraries of programs on disk, found in these packages. */
   async libraries(programs: readonly string[], packages: readonly string[]): Promise<readonly Entry[]> {
-    const trees: string[] = [];
-    for (const name of packages) trees.push(await this.package(name));
-    return sharedLibraries(programs, trees);
+    return sharedLibraries(programs, await this.packages.unpackAll(packages));
   }
 
   /** A path below `guest/`, where what runs inside the machines is written down. */
@@ -83,13 +81,6 @@ export class Workshop {
       await rm(staging, { recursive: true, force: true });
     }
     return program;
-  }
-
-  /** A folder in the cache for a part that is made on the way to an image. */
-  async durable(name: string): Promise<string> {
-    const folder = join(this.#cache, 'parts', name);
-    await mkdir(folder, { recursive: true });
-    return folder;
   }
 
   /** Gives `use` an empty folder and removes it afterwards. */

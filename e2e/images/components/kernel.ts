@@ -27,7 +27,7 @@ export const kernel: Component = {
   tag: '6.1',
   recipe: import.meta.url,
   packages: ['linux-image-cloud-amd64', 'busybox-static'],
-  async make(workshop) {
+  async make(workshop, scratch) {
     const names = await workshop.packages.closure(['linux-image-cloud-amd64']);
     const name = names.find((candidate) => /^linux-image-[0-9].*-cloud-amd64$/.test(candidate));
     if (name === undefined) {
@@ -41,27 +41,25 @@ export const kernel: Component = {
     const [release] = await readdir(join(tree, 'lib/modules'));
     if (release === undefined) throw new ImageError('PackageUnavailable', `${name} holds no modules`);
 
-    const archive = join(await workshop.durable(`kernel-${release}`), 'kernel.tar');
-    await workshop.withScratch(async (scratch) => {
-      const all = join(scratch, 'all');
-      const few = join(scratch, 'few');
-      const home = join('lib/modules', release);
-      await cp(join(tree, home), join(all, home), { recursive: true });
-      await depmod(busybox, all, release);
-      const dependencies = await readFile(join(all, home, 'modules.dep'), 'utf8');
-      for (const path of moduleClosure(dependencies, (module) =>
-        WANTED.some((wanted) => wanted.test(module)),
-      )) {
-        await mkdir(dirname(join(few, home, path)), { recursive: true });
-        await cp(join(all, home, path), join(few, home, path));
-      }
-      for (const list of ['modules.builtin', 'modules.order', 'modules.builtin.modinfo']) {
-        await cp(join(all, home, list), join(few, home, list));
-      }
-      await depmod(busybox, few, release);
-      const entries = withParents(await entriesOfFolder(few, ''));
-      await pipeline(tarball(entries, workshop.signal), createWriteStream(archive));
-    });
+    const all = join(scratch, 'all');
+    const few = join(scratch, 'few');
+    const home = join('lib/modules', release);
+    await cp(join(tree, home), join(all, home), { recursive: true });
+    await depmod(busybox, all, release);
+    const dependencies = await readFile(join(all, home, 'modules.dep'), 'utf8');
+    for (const path of moduleClosure(dependencies, (module) =>
+      WANTED.some((wanted) => wanted.test(module)),
+    )) {
+      await mkdir(dirname(join(few, home, path)), { recursive: true });
+      await cp(join(all, home, path), join(few, home, path));
+    }
+    for (const list of ['modules.builtin', 'modules.order', 'modules.builtin.modinfo']) {
+      await cp(join(all, home, list), join(few, home, list));
+    }
+    await depmod(busybox, few, release);
+    const archive = join(scratch, 'kernel.tar');
+    const entries = withParents(await entriesOfFolder(few, ''));
+    await pipeline(tarball(entries, workshop.signal), createWriteStream(archive));
     return {
       layers: [
         {

@@ -50,35 +50,57 @@ export class DebianPackages {
 
   /** The folder in which the package lies unpacked; fetched when it is not there yet. */
   async unpack(name: string): Promise<string> {
-    const [record] = await this.resolve([name]);
-    if (record === undefined) throw new ImageError('PackageUnavailable', `apt knows no package ${name}`);
-    const home = join(this.#folder, `${record.name}_${record.version}_${record.architecture}`);
-    const there = await access(home).then(
-      () => true,
-      () => false,
-    );
-    if (there) return home;
+    const [tree] = await this.unpackAll([name]);
+    if (tree === undefined) throw new ImageError('PackageUnavailable', `apt knows no package ${name}`);
+    return tree;
+  }
+
+  /** The same for many, in their order, with one question to the archive. */
+  async unpackAll(names: readonly string[]): Promise<readonly string[]> {
+    const records = await this.resolve(names);
+    const missing: PackageRecord[] = [];
+    for (const record of records) if (!(await exists(this.#treeOf(record)))) missing.push(record);
+    if (missing.length > 0) await this.#fetch(missing);
+    return records.map((record) => this.#treeOf(record));
+  }
+
+  #treeOf(record: PackageRecord): string {
+    return join(this.#folder, `${record.name}_${record.version}_${record.architecture}`);
+  }
+
+  async #fetch(records: readonly PackageRecord[]): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     const staging = await mkdtemp(join(this.#folder, '.fetch-'));
     try {
-      const archive = await this.#download(record, staging);
-      await this.#run('dpkg-deb', ['--extract', archive, join(staging, 'tree')]);
-      await rename(join(staging, 'tree'), home).catch(async (thrown: unknown) => {
-        // Another process may have unpacked the same version meanwhile; its tree is as good.
-        await access(home).catch(() => Promise.reject(thrown));
-      });
-      return home;
+      await this.#download(records, staging);
+      const archives = await readdir(staging);
+      for (const record of records) {
+        const archive = archives.find((name) => name.startsWith(`${record.name}_`) && name.endsWith('.deb'));
+        if (archive === undefined) {
+          throw new ImageError(
+            'PackageUnavailable',
+            `apt brought no file for ${record.name} ${record.version}`,
+          );
+        }
+        await this.#extract(record, join(staging, archive), join(staging, `${record.name}.tree`));
+      }
     } finally {
       await rm(staging, { recursive: true, force: true });
     }
   }
 
-  async #download(record: PackageRecord, staging: string): Promise<string> {
+  async #download(records: readonly PackageRecord[], staging: string): Promise<void> {
     const fetch = (): Promise<string> =>
       // As root, apt would drop to a user who may not write here.
       this.#run(
         'apt-get',
-        ['download', '-q', '-o', 'APT::Sandbox::User=root', `${record.name}=${record.version}`],
+        [
+          'download',
+          '-q',
+          '-o',
+          'APT::Sandbox::User=root',
+          ...records.map(({ name, version }) => `${name}=${version}`),
+        ],
         staging,
       );
     try {
@@ -88,20 +110,24 @@ export class DebianPackages {
       if (!(await this.#refresh())) throw thrown;
       await fetch();
     }
-    const archive = (await readdir(staging)).find((entry) => entry.endsWith('.deb'));
-    if (archive === undefined)
-      throw new ImageError('PackageUnavailable', `apt brought no file for ${record.name}`);
-    const path = join(staging, archive);
+  }
+
+  async #extract(record: PackageRecord, archive: string, tree: string): Promise<void> {
     const hash = createHash('sha256');
-    await pipeline(createReadStream(path), hash);
+    await pipeline(createReadStream(archive), hash);
     const digest = hash.digest('hex');
     if (digest !== record.sha256) {
       throw new ImageError(
         'PackageUnavailable',
-        `${archive} has SHA-256 ${digest}, apt's lists say ${record.sha256}`,
+        `the file of ${record.name} has SHA-256 ${digest}, apt's lists say ${record.sha256}`,
       );
     }
-    return path;
+    await this.#run('dpkg-deb', ['--extract', archive, tree]);
+    const home = this.#treeOf(record);
+    await rename(tree, home).catch(async (thrown: unknown) => {
+      // Another process may have unpacked the same version meanwhile; its tree is as good.
+      if (!(await exists(home))) throw thrown;
+    });
   }
 
   async #show(names: readonly string[]): Promise<void> {
@@ -130,4 +156,11 @@ export class DebianPackages {
       ...(this.#signal === undefined ? {} : { signal: this.#signal }),
     });
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
