@@ -204,7 +204,7 @@ test('a crashed component surfaces with the end of its log', async () => {
   await expect(again?.components.assertRunning()).rejects.toThrow(
     expect.objectContaining({
       code: 'ComponentExited',
-      message: 'kube-scheduler has exited',
+      summary: 'kube-scheduler has exited',
       log: expect.stringMatching(/^[IWE]\d{4} /m) as string,
     }),
   );

@@ -1,7 +1,7 @@
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { cgroupFolders } from '../process/cgroups.ts';
-import { identify, type ProcessIdentity } from '../process/identity.ts';
 import { mountPointsBelow } from '../process/mounts.ts';
+import { processesNaming } from '../process/search.ts';
 import { instanceCgroup, instanceFolder } from './instance.ts';
 import { interfacesOf } from './network.ts';
 
@@ -17,22 +17,6 @@ export async function leftovers(name: string, signal: AbortSignal): Promise<read
   for (const each of await interfacesOf(name, signal)) found.push(`interface ${each}`);
   for (const each of await cgroupFolders(instanceCgroup(name))) found.push(`cgroup ${each}`);
   if (await exists(folder)) found.push(`folder ${folder}`);
-  return found;
-}
-
-/** The processes that have `text` in their command line, as all of a node's have its folder. */
-export async function processesNaming(
-  text: string,
-): Promise<readonly (ProcessIdentity & { readonly command: string })[]> {
-  const found: (ProcessIdentity & { readonly command: string })[] = [];
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
-    const command = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (!command.includes(text)) continue;
-    const identity = identify(Number(entry));
-    if (identity === undefined) continue;
-    found.push({ ...identity, command: command.replaceAll('\0', ' ').trim().slice(0, 200) });
-  }
   return found;
 }
 

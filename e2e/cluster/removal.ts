@@ -2,10 +2,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeCgroups } from '../process/cgroups.ts';
 import { signalProcess } from '../process/identity.ts';
+import { processesNaming } from '../process/search.ts';
 import { waitFor } from '../process/wait.ts';
 import { Failure } from '../progress/failure.ts';
 import { instanceCgroup, instanceFolder, readState } from './instance.ts';
-import { leftovers, processesNaming } from './leftovers.ts';
+import { leftovers } from './leftovers.ts';
 import { interfacesOf, removeInterface } from './network.ts';
 import { destroyNamespaces } from './node-namespace.ts';
 

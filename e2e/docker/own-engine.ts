@@ -8,9 +8,20 @@ import { waitFor } from '../process/wait.ts';
 import { Failure } from '../progress/failure.ts';
 import { type DockerHost, whyUnreachable } from './ping.ts';
 
-const bridge = 'lko-docker';
-const bridgeAddress = '10.217.255.1/24';
-const cgroup = 'linuxkit-operator-docker';
+/** What an engine calls its own on this machine. */
+export interface EngineNames {
+  readonly bridge: string;
+  /** The bridge's address with the length of its prefix. */
+  readonly address: string;
+  readonly cgroup: string;
+}
+
+/** Those of the engine that tests and demo share. */
+export const sharedEngine: EngineNames = {
+  bridge: 'lko-docker',
+  address: '10.217.255.1/24',
+  cgroup: 'linuxkit-operator-docker',
+};
 
 /**
  * A dockerd with folders, socket, bridge and control group of its own. It writes no
@@ -21,18 +32,22 @@ export class OwnEngine {
   readonly folder: string;
   readonly host: DockerHost;
 
-  constructor(folder: string) {
+  readonly #names: EngineNames;
+
+  constructor(folder: string, names: EngineNames = sharedEngine) {
     this.folder = folder;
+    this.#names = names;
     this.host = `unix://${join(folder, 'docker.sock')}`;
   }
 
   /** @throws Failure `EngineUnavailable` with the end of dockerd's log. */
   async start(signal: AbortSignal): Promise<void> {
+    const { bridge, address, cgroup } = this.#names;
     await this.stop(signal);
     await mkdir(this.folder, { recursive: true });
     await rm(this.#path('dockerd.log'), { force: true });
     await run('ip', ['link', 'add', bridge, 'type', 'bridge'], { signal });
-    await run('ip', ['address', 'add', bridgeAddress, 'dev', bridge], { signal });
+    await run('ip', ['address', 'add', address, 'dev', bridge], { signal });
     await run('ip', ['link', 'set', bridge, 'up'], { signal });
     const component = await Component.start({
       name: 'dockerd',
@@ -77,6 +92,7 @@ export class OwnEngine {
 
   /** Ends dockerd and its containers, and removes what the kernel keeps of them. */
   async stop(signal: AbortSignal): Promise<void> {
+    const { bridge, cgroup } = this.#names;
     const record = await this.#record();
     if (record !== undefined) {
       const component = new Component(record);

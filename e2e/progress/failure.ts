@@ -14,24 +14,31 @@ export type FailureCode =
   | 'ConsoleSilent';
 
 /**
- * A failure that a person has to act on. `message` says what failed and where,
- * `advice` what to do, `log` is the end of the log that shows why.
+ * A failure that a person has to act on. `summary` says what failed and where, `log` is
+ * the end of the log that shows why, `advice` what to do; `message` is all three, since
+ * test runners and uncaught exceptions show nothing else.
  */
 export class Failure extends Error {
   readonly code: FailureCode;
+  readonly summary: string;
   readonly advice: string;
   readonly log: string;
 
   constructor(
     code: FailureCode,
-    message: string,
+    summary: string,
     options: { readonly advice?: string; readonly log?: string; readonly cause?: unknown } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const { log = '', advice = '', cause } = options;
+    const parts = [summary];
+    if (log !== '') parts.push(`--- end of its log ---\n${log}\n---`);
+    if (advice !== '') parts.push(`What to do: ${advice}`);
+    super(parts.join('\n'), cause === undefined ? undefined : { cause });
     this.name = 'Failure';
     this.code = code;
-    this.advice = options.advice ?? '';
-    this.log = options.log ?? '';
+    this.summary = summary;
+    this.advice = advice;
+    this.log = log;
   }
 }
 
@@ -41,18 +48,14 @@ export function tail(text: string, lines: number): string {
   return all.slice(Math.max(0, all.length - lines)).join('\n');
 }
 
-/** A failure as a person reads it: message, end of the log, advice. */
+/** A failure as a person reads it: its message, then what caused it. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const parts = [error.message];
   let cause: unknown = error.cause;
   while (cause instanceof Error) {
-    parts.push(`caused by: ${cause.message}`);
+    parts.push(`caused by: ${cause instanceof Failure ? cause.summary : cause.message}`);
     cause = cause.cause;
-  }
-  if (error instanceof Failure) {
-    if (error.log !== '') parts.push(`--- end of its log ---\n${error.log}\n---`);
-    if (error.advice !== '') parts.push(`What to do: ${error.advice}`);
   }
   return parts.join('\n');
 }
