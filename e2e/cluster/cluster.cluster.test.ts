@@ -263,17 +263,20 @@ interface MachineState {
   readonly settings: readonly string[];
 }
 
-/** What a node could leave behind, Docker's own aside: other tests may be using it. */
+/**
+ * What a node could leave behind outside of what `leftovers` looks at. Docker and other local
+ * clusters, which may come and go meanwhile, are left out.
+ */
 async function machineState(): Promise<MachineState> {
   const mountinfo = readFileSync('/proc/self/mountinfo', 'utf8');
   const lines = async (command: string, ...args: string[]): Promise<readonly string[]> =>
     (await run(command, args, { signal }))
       .split('\n')
-      .filter((line) => line !== '' && !/docker|veth/.test(line))
+      .filter((line) => line !== '' && !/docker|veth|lko-/.test(line))
       .toSorted();
   const cgroups = parseCgroupMounts(mountinfo).flatMap((mount) =>
     readdirSync(mount)
-      .filter((entry) => /linuxkit|kubepods/.test(entry) && !/docker/.test(entry))
+      .filter((entry) => entry.includes(name) || /kubepods/.test(entry))
       .map((entry) => `${mount}/${entry}`),
   );
   return {
