@@ -10,6 +10,7 @@ import { createS3Client } from '../storage/s3/client.ts';
 import { s3OptionsFromEnvironment } from '../storage/s3/options.ts';
 import { S3Store } from '../storage/s3/s3-store.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../telemetry/logger.ts';
+import { stopSignal } from './exit.ts';
 
 interface Flags {
   readonly listen: string;
@@ -49,7 +50,7 @@ async function serve(flags: Flags): Promise<void> {
 
   using probe = new StorageProbe((deadline) => probeBucket(client, options.bucket, deadline));
   const ready = [{ name: 'storage', check: () => probe.problem }];
-  await using _health = await HealthServer.start({
+  await using health = await HealthServer.start({
     host: flags.healthListen,
     port: flags.healthPort,
     live: [],
@@ -59,17 +60,14 @@ async function serve(flags: Flags): Promise<void> {
   const index = new ImageIndex(store, { now: () => performance.now(), log });
   await using registry = new BootRegistry({ index, store, log, ...bootRegistryMetrics(metrics) });
   const listening = await registry.listen(flags.port, flags.listen);
-  log.info('boot registry: serving', { address: `${flags.listen}:${listening}`, bucket: options.bucket });
+  log.info('boot registry: serving', {
+    address: `${flags.listen}:${listening}`,
+    health: `${flags.healthListen}:${health.port}`,
+    bucket: options.bucket,
+  });
   await probe.start();
   await aborted(stop);
   log.info('boot registry: stopping');
-}
-
-/** Aborts when the process is asked to end. A second request ends it at once. */
-function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
-  return stop.signal;
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -32,6 +32,8 @@ const buildRecord = z.object({
     kernel: file,
     'initrd.img': file.extend({ uncompressedSize: size, uncompressedSha256: hex }),
     cmdline: file,
+    'sbom.spdx.json': file.exactOptional(),
+    'provenance.json': file.exactOptional(),
   }),
   cmdline: z.string().max(64 * 1024),
   bootImage: z.object({
