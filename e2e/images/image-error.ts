@@ -3,7 +3,6 @@ import { CodedError } from '../../operator/errors.ts';
 /** What can go wrong while component images are made and published. */
 export type ImageErrorCode =
   | 'PackageUnavailable'
-  | 'CommandFailed'
   | 'LibraryMissing'
   | 'InvalidEntry'
   | 'RegistryRefused'

@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { messageOf } from '../../operator/errors.ts';
+import { cacheFolder } from '../tools/cache.ts';
 import type { Component } from './component.ts';
 import { COMPONENTS } from './components/catalogue.ts';
 import { ImageError } from './image-error.ts';
 import { OciLayout } from './oci-layout.ts';
 import { isPublished, type PushTarget, pushImage } from './oci-push.ts';
 import { type WrittenImage, writeImage } from './oci-writer.ts';
-import { cacheFolder, digestOf, Workshop } from './workshop.ts';
+import { digestOf, Workshop } from './workshop.ts';
 
 /** What a caller wants to know of the progress: which image of how many, and what happens to it. */
 export type PublishReporter = (step: {
@@ -38,7 +39,7 @@ export async function publishComponents(
 ): Promise<ReadonlyMap<string, string>> {
   const chosen = COMPONENTS.filter((component) => options.only?.includes(component.repository) ?? true);
   const cache = options.cache ?? cacheFolder();
-  const workshop = new Workshop(cache, options.signal);
+  const workshop = new Workshop(cache, options.signal ?? new AbortController().signal);
   // One question to apt for all of them.
   await workshop.packages.resolve([...new Set(chosen.flatMap((component) => component.packages))]);
   const published = new Map<string, string>();
@@ -57,17 +58,6 @@ export async function publishComponents(
     published.set(component.repository, `${registry}/${image}`);
   }
   return published;
-}
-
-/** One component image by repository (such as `linuxkit/qemu-launcher`), made if the cache lacks it. */
-export async function component(repository: string, signal?: AbortSignal): Promise<WrittenImage> {
-  const found = COMPONENTS.find((candidate) => candidate.repository === repository);
-  if (found === undefined) {
-    const known = COMPONENTS.map((candidate) => candidate.repository).join(', ');
-    throw new ImageError('CommandLine', `no component image ${repository}; there are ${known}`);
-  }
-  const cache = cacheFolder();
-  return makeComponent(found, new Workshop(cache, signal), cache, () => undefined);
 }
 
 async function makeComponent(

@@ -1,31 +1,25 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { runCommand } from './command.ts';
+import { run } from '../process/run.ts';
+
 import { sharedLibraries } from './debian/libraries.ts';
 import { DebianPackages } from './debian/packages.ts';
 import type { Entry } from './entry.ts';
 
-/** The folder of everything that is fetched or built once and kept outside the checkout. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return (
-    env['LINUXKIT_OPERATOR_CACHE'] ??
-    join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'linuxkit-operator')
-  );
-}
-
+const GO_ADVICE = 'the programs of the guest are built with Go: put go on PATH';
 const GUEST = fileURLToPath(new URL('guest/', import.meta.url));
 
 /** What a component is made with: packages, Go programs of the guest, scratch space. */
 export class Workshop {
   readonly packages: DebianPackages;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignal;
   readonly #cache: string;
 
-  constructor(cache: string, signal?: AbortSignal) {
+  constructor(cache: string, signal: AbortSignal) {
     this.#cache = cache;
     this.signal = signal;
     this.packages = new DebianPackages(join(cache, 'debs'), signal);
@@ -48,7 +42,11 @@ export class Workshop {
 
   /** A statically linked program of the guest's Go module; built when its source has changed. */
   async goProgram(name: string): Promise<string> {
-    const version = await runCommand('go', ['env', 'GOVERSION'], { env: { GOTOOLCHAIN: 'local' } });
+    const version = await run('go', ['env', 'GOVERSION'], {
+      env: { GOTOOLCHAIN: 'local' },
+      signal: this.signal,
+      advice: GO_ADVICE,
+    });
     const key = createHash('sha256')
       .update(`${version}${await digestOf(GUEST)}`)
       .digest('hex')
@@ -59,7 +57,7 @@ export class Workshop {
     await mkdir(home, { recursive: true });
     const staging = await mkdtemp(join(home, '.build-'));
     try {
-      await runCommand(
+      await run(
         'go',
         [
           'build',
@@ -73,7 +71,9 @@ export class Workshop {
         {
           cwd: GUEST,
           env: { CGO_ENABLED: '0', GOOS: 'linux', GOARCH: 'amd64', GOTOOLCHAIN: 'local', GOFLAGS: '' },
-          ...(this.signal === undefined ? {} : { signal: this.signal }),
+          signal: this.signal,
+          timeout: 300_000,
+          advice: GO_ADVICE,
         },
       );
       await rename(join(staging, name), program);

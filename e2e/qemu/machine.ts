@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { silentReporter } from '../progress/reporter.ts';
+import { ensurePackages } from '../tools/packages.ts';
 import { Console } from './console.ts';
-import { findEmulator } from './emulator.ts';
 import { monitorCommand } from './monitor.ts';
 
 export interface MachineOptions {
@@ -26,15 +27,18 @@ export interface MachineOptions {
 /** Milliseconds between asking QEMU to end and killing it. */
 const GRACE = 5_000;
 
+/** Longest time for installing the emulator where it is missing, in milliseconds. */
+const INSTALL_DEADLINE = 900_000;
+
 /**
  * Boots a kernel and an initrd under QEMU's software emulation, a q35 machine with one
  * virtio network card on user networking. Dispose of it, or call `stop`.
  */
 export async function bootQemu(options: MachineOptions): Promise<Machine> {
-  const emulator = await findEmulator(options.signal);
+  const signal = options.signal ?? AbortSignal.timeout(INSTALL_DEADLINE);
+  await ensurePackages(['qemu-system-x86'], silentReporter, signal);
   options.signal?.throwIfAborted();
-  const folder = await mkdtemp(join(tmpdir(), 'qemu-'));
-  return new Machine(emulator, folder, options);
+  return new Machine(await mkdtemp(join(tmpdir(), 'qemu-')), options);
 }
 
 /** A running emulator and its console. */
@@ -45,9 +49,11 @@ export class Machine {
   readonly #child: ChildProcess;
   readonly #folder: string;
 
-  constructor(emulator: string, folder: string, options: MachineOptions) {
+  constructor(folder: string, options: MachineOptions) {
     this.#folder = folder;
-    const child = spawn(emulator, commandLine(options, this.#monitor), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('qemu-system-x86_64', commandLine(options, this.#monitor), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#child = child;
     const abort = (): void => void child.kill('SIGTERM');
     options.signal?.addEventListener('abort', abort, { once: true });

@@ -1,29 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { runCommand } from '../command.ts';
 import { type Component, linuxkitDefaults } from '../component.ts';
-import { directory, type Entry, file, program, symlink } from '../entry.ts';
-import type { Workshop } from '../workshop.ts';
-
-const FOLDERS = ['dev', 'etc', 'proc', 'root', 'run', 'sys', 'tmp', 'var/run', 'mnt'];
-
-/** busybox with all its programs, and the folders that containers mount on. */
-export async function busyboxRoot(workshop: Workshop): Promise<readonly Entry[]> {
-  const binary = join(await workshop.package('busybox-static'), 'bin', 'busybox');
-  const listed = await runCommand(binary, ['--list-full']);
-  const links = listed
-    .split('\n')
-    .filter((path) => path !== '' && path !== 'bin/busybox')
-    .map((path) => symlink(path, '/bin/busybox'));
-  return [
-    ...FOLDERS.map((path) => directory(path, path === 'tmp' ? 0o1777 : 0o755)),
-    program('bin/busybox', { disk: binary }),
-    ...links,
-    file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
-    file('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
-  ];
-}
+import { directory, type Entry, file, program } from '../entry.ts';
+import { busyboxRoot } from './busybox.ts';
 
 interface Script {
   readonly name: string;

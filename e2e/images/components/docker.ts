@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Component, linuxkitDefaults } from '../component.ts';
 import { directory, file, program, symlink } from '../entry.ts';
 import type { Workshop } from '../workshop.ts';
-import { busyboxRoot } from './containers.ts';
+import { busyboxRoot } from './busybox.ts';
 
 /** Packages whose programs go into the image, in the order in which their libraries are looked for. */
 const PACKAGES = [

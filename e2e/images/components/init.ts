@@ -1,9 +1,7 @@
-import { join } from 'node:path';
-
-import { runCommand } from '../command.ts';
 import type { Component } from '../component.ts';
 import { entriesOfFolder } from '../disk-tree.ts';
-import { directory, type Entry, file, program, symlink } from '../entry.ts';
+import { directory, file, program, symlink } from '../entry.ts';
+import { busyboxPrograms } from './busybox.ts';
 
 /** Folders that the machine mounts things on, or that programs expect. */
 const FOLDERS = [
@@ -29,14 +27,12 @@ export const init: Component = {
   packages: ['busybox-static'],
   guest: ['go.mod', 'service', 'init'],
   async make(workshop) {
-    const busybox = join(await workshop.package('busybox-static'), 'bin', 'busybox');
     return {
       layers: [
         {
           entries: [
             ...FOLDERS.map((path) => directory(path)),
-            program('bin/busybox', { disk: busybox }),
-            ...(await applets(busybox)),
+            ...(await busyboxPrograms(workshop)),
             file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
             file('etc/group', 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n'),
           ],
@@ -53,12 +49,3 @@ export const init: Component = {
     };
   },
 };
-
-/** A link for each program that busybox can be, where its own installer would put it. */
-async function applets(busybox: string): Promise<readonly Entry[]> {
-  const listed = await runCommand(busybox, ['--list-full']);
-  return listed
-    .split('\n')
-    .filter((path) => path !== '' && path !== 'bin/busybox')
-    .map((path) => symlink(path, '/bin/busybox'));
-}

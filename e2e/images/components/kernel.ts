@@ -3,7 +3,7 @@ import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-import { runCommand } from '../command.ts';
+import { run } from '../../process/run.ts';
 import type { Component } from '../component.ts';
 import { entriesOfFolder } from '../disk-tree.ts';
 import { file, withParents } from '../entry.ts';
@@ -45,7 +45,7 @@ export const kernel: Component = {
     const few = join(scratch, 'few');
     const home = join('lib/modules', release);
     await cp(join(tree, home), join(all, home), { recursive: true });
-    await depmod(busybox, all, release);
+    await depmod(busybox, all, release, workshop.signal);
     const dependencies = await readFile(join(all, home, 'modules.dep'), 'utf8');
     for (const path of moduleClosure(dependencies, (module) =>
       WANTED.some((wanted) => wanted.test(module)),
@@ -56,7 +56,7 @@ export const kernel: Component = {
     for (const list of ['modules.builtin', 'modules.order', 'modules.builtin.modinfo']) {
       await cp(join(all, home, list), join(few, home, list));
     }
-    await depmod(busybox, few, release);
+    await depmod(busybox, few, release, workshop.signal);
     const archive = join(scratch, 'kernel.tar');
     const entries = withParents(await entriesOfFolder(few, ''));
     await pipeline(tarball(entries, workshop.signal), createWriteStream(archive));
@@ -73,6 +73,6 @@ export const kernel: Component = {
   },
 };
 
-function depmod(busybox: string, root: string, release: string): Promise<string> {
-  return runCommand(busybox, ['depmod', '-b', root, release]);
+function depmod(busybox: string, root: string, release: string, signal: AbortSignal): Promise<string> {
+  return run(busybox, ['depmod', '-b', root, release], { signal });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Component } from '../component.ts';
 import { directory, file, program } from '../entry.ts';
 import type { Workshop } from '../workshop.ts';
-import { busyboxRoot } from './containers.ts';
+import { busyboxRoot } from './busybox.ts';
 
 /** Firmware that an x86 machine without a disk of its own may load. */
 const FIRMWARE: Readonly<Record<string, readonly string[]>> = {

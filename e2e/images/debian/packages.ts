@@ -4,19 +4,22 @@ import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-import { runCommand } from '../command.ts';
+import { run } from '../../process/run.ts';
 import { ImageError } from '../image-error.ts';
 import { type PackageRecord, parseDepends, parseShow } from './package-list.ts';
+
+/** Longest time for fetching packages, in milliseconds. */
+const FETCH_DEADLINE = 600_000;
 
 /** Binary packages of the Debian that this machine's apt knows, unpacked in a cache folder. */
 export class DebianPackages {
   readonly #folder: string;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   readonly #records = new Map<string, PackageRecord>();
   #refreshed = false;
 
   /** `folder` keeps one folder a package version, in which it lies unpacked. */
-  constructor(folder: string, signal?: AbortSignal) {
+  constructor(folder: string, signal: AbortSignal) {
     this.#folder = folder;
     this.#signal = signal;
   }
@@ -150,10 +153,12 @@ export class DebianPackages {
   }
 
   #run(command: string, args: readonly string[], cwd?: string): Promise<string> {
-    return runCommand(command, args, {
+    return run(command, args, {
       env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
+      timeout: FETCH_DEADLINE,
+      signal: this.#signal,
+      advice: 'component images are made of the packages of a Debian with its archive in reach',
       ...(cwd === undefined ? {} : { cwd }),
-      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
     });
   }
 }
