@@ -9,12 +9,14 @@ import type { ImageSource } from '../oci/source.ts';
 import type { ResolvedImage } from '../oci/types.ts';
 import { type AddedFile, readAddedFiles } from './added-files.ts';
 import { type Assembled, assemble } from './assembly.ts';
+import { beginInputSboms, type Evidence, evidenceInputs, writeEvidence } from './evidence/evidence.ts';
+import type { AttestationSource } from './evidence/input-sboms.ts';
 import { BuildError, buildErrorOf } from './failure.ts';
 import { type GeneratedEntry, plannedEntry } from './generated.ts';
 import { artifactDigest, contentSum, inputsHash } from './identity.ts';
 import { type CacheStore, MemberCache } from './member-cache.ts';
 import type { ReportProgress } from './progress.ts';
-import type { Architecture, BuildRecord, BuildStep, Compression } from './record.ts';
+import type { Architecture, BuildRecord, BuildStep, Compression, FileRecord } from './record.ts';
 import { type ResolvedInputs, resolveInputs } from './resolve.ts';
 import { Slots } from './slots.ts';
 import { imageLocations, memberSources } from './sources.ts';
@@ -33,7 +35,7 @@ export interface BuildInput {
 
 /** What a build needs of the world. */
 export interface BuildEnvironment {
-  readonly images: ImageSource;
+  readonly images: ImageSource & AttestationSource;
   /** Where members of earlier builds are. */
   readonly cache?: CacheStore;
   /** An empty folder on a disk with room for all images uncompressed and the result; the caller removes it. */
@@ -55,7 +57,7 @@ export type StepSeconds = Readonly<Partial<Record<BuildStep, number>>>;
 export interface BuildResult {
   readonly record: BuildRecord;
   /** In the work folder; undefined when an earlier build of the same inputs is the result. */
-  readonly files?: { readonly kernel: WorkFile; readonly 'initrd.img': WorkFile };
+  readonly files?: { readonly kernel: WorkFile; readonly 'initrd.img': WorkFile } & Evidence;
   readonly seconds: StepSeconds;
   readonly bytesPulled: number;
 }
@@ -84,6 +86,8 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
   const earlier = await environment.findResult(hash);
   if (earlier !== undefined) return { record: earlier, seconds: steps.seconds, bytesPulled: 0 };
 
+  const different = evidenceInputs(images);
+  using evidence = beginInputSboms(different, environment.images, signal);
   await using layers = new LayerStore({ source: environment.images, directory: workFolder });
   const assembled = await steps.run('assemble', async () => {
     const bundles = planBundles(
@@ -110,10 +114,14 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
       },
     );
   });
-  const record = await steps.run('assemble', () =>
-    describe(input, images, hash, kernel, assembled, environment),
-  );
-  const files = { kernel: assembled.kernel, 'initrd.img': assembled.initrd };
+  const { record, statements } = await steps.run('assemble', async () => {
+    const described = await describe(input, images, hash, kernel, assembled, environment);
+    const sboms = await evidence.sboms;
+    const facts = { input, images, inputs: different, sboms, files: added.sums };
+    const written = await writeEvidence(described, facts, environment);
+    return { record: withEvidence(described, written), statements: written };
+  });
+  const files = { kernel: assembled.kernel, 'initrd.img': assembled.initrd, ...statements };
   return { record, files, seconds: steps.seconds, bytesPulled: layers.bytesPulled };
 }
 
@@ -225,6 +233,15 @@ async function describe(
     cmdline,
     bootImage: bootImage({ architecture, layers: [await kernelLayer(kernel), layer] }),
   };
+}
+
+function withEvidence(record: BuildRecord, evidence: Evidence): BuildRecord {
+  const sum = ({ size, sha256 }: WorkFile): FileRecord => ({ size, sha256 });
+  const sums = {
+    'sbom.spdx.json': sum(evidence['sbom.spdx.json']),
+    'provenance.json': sum(evidence['provenance.json']),
+  };
+  return { ...record, files: { ...record.files, ...sums } };
 }
 
 function kernelLayer({ path, size }: WorkFile): Promise<BootLayer> {

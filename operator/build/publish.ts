@@ -38,6 +38,8 @@ export async function publish(
     ['kernel', objectSource(files.kernel)],
     ['initrd.img', objectSource(files['initrd.img'])],
     ['cmdline', bytesSource(Buffer.from(record.cmdline))],
+    ['sbom.spdx.json', objectSource(files['sbom.spdx.json'])],
+    ['provenance.json', objectSource(files['provenance.json'])],
     ['build.json', bytesSource(Buffer.from(`${JSON.stringify(record, null, 2)}\n`))],
   ];
   let bytesStored = 0;

@@ -43,6 +43,9 @@ export interface BuildRecord {
       readonly uncompressedSha256: string;
     };
     readonly cmdline: FileRecord;
+    /** What the artifact is made of and how, see `evidence/`; missing from records of engines that wrote none. */
+    readonly 'sbom.spdx.json'?: FileRecord;
+    readonly 'provenance.json'?: FileRecord;
   };
   /** The kernel command line, verbatim. */
   readonly cmdline: string;

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { EVIDENCE_FILES } from '../build/evidence/evidence.ts';
 import type { BuildResult } from '../build/pipeline.ts';
 import type { BuildRecord } from '../build/record.ts';
 import { CodedError } from '../errors.ts';
@@ -12,7 +13,7 @@ import { parseBuildRecord } from '../storage/build-record.ts';
 export class OutputFolderError extends CodedError<'OutputUnusable'> {}
 
 /** In this order they appear in the folder; the record is last and marks the result complete. */
-const FILES = ['kernel', 'initrd.img', 'cmdline', 'build.json'] as const;
+const FILES = ['kernel', 'initrd.img', 'cmdline', 'sbom.spdx.json', 'provenance.json', 'build.json'] as const;
 
 /**
  * The folder that a build on the command line writes to. Everything is made in a folder beside it and
@@ -50,9 +51,10 @@ export class OutputFolder implements AsyncDisposable {
   async find(inputsHash: string): Promise<BuildRecord | undefined> {
     const record = await readRecord(join(this.#path, 'build.json'));
     if (record?.inputsHash !== inputsHash) return undefined;
-    for (const name of ['kernel', 'initrd.img', 'cmdline'] as const) {
-      const { size, sha256 } = record.files[name];
-      if (!(await holds(join(this.#path, name), size, sha256))) return undefined;
+    for (const name of FILES) {
+      if (name === 'build.json') continue;
+      const sum = record.files[name];
+      if (sum === undefined || !(await holds(join(this.#path, name), sum.size, sum.sha256))) return undefined;
     }
     return record;
   }
@@ -62,8 +64,8 @@ export class OutputFolder implements AsyncDisposable {
     if (files === undefined) return;
     const staging = join(this.work, 'result');
     await mkdir(staging);
-    await rename(files.kernel.path, join(staging, 'kernel'));
-    await rename(files['initrd.img'].path, join(staging, 'initrd.img'));
+    for (const name of ['kernel', 'initrd.img', ...EVIDENCE_FILES] as const)
+      await rename(files[name].path, join(staging, name));
     await writeFile(join(staging, 'cmdline'), record.cmdline);
     await writeFile(join(staging, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
     try {

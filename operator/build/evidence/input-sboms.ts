@@ -56,90 +56,78 @@ export async function fetchInputSboms(
   signal: AbortSignal,
   limits: SbomLimits = SBOM_LIMITS,
 ): Promise<readonly InputSboms[]> {
+  const reader = new SbomReader(source, signal, limits);
   const results: InputSboms[] = [];
-  let budget = limits.maxTotalSbomBytes;
-  for (const image of images) {
-    const sboms: SpdxFragment[] = [];
-    const problems: string[] = [];
-    const attestations = image.attestations ?? [];
-    if (attestations.length > limits.maxAttestations) {
-      problems.push(
-        `It lists ${attestations.length} attestations, of which maxAttestations (${limits.maxAttestations}) were read.`,
-      );
-    }
-    for (const attestation of attestations.slice(0, limits.maxAttestations)) {
-      const reader = new StatementReader(image, source, signal, { ...limits, maxTotalSbomBytes: budget });
-      const found = await reader.read(attestation);
-      sboms.push(...found.sboms);
-      problems.push(...found.problems);
-      budget -= reader.bytes;
-    }
-    results.push({ sboms, problems });
-  }
+  for (const image of images) results.push(await reader.read(image));
   return results;
 }
 
-class StatementReader {
-  readonly #image: ResolvedImage;
+class SbomReader {
   readonly #source: AttestationSource;
   readonly #signal: AbortSignal;
   readonly #limits: SbomLimits;
-  /** Of the SBOMs that were read. */
-  bytes = 0;
+  /** Bytes that may still be read. */
+  #left: number;
 
-  constructor(image: ResolvedImage, source: AttestationSource, signal: AbortSignal, limits: SbomLimits) {
-    this.#image = image;
+  constructor(source: AttestationSource, signal: AbortSignal, limits: SbomLimits) {
     this.#source = source;
     this.#signal = signal;
     this.#limits = limits;
+    this.#left = limits.maxTotalSbomBytes;
   }
 
-  async read(attestation: Descriptor): Promise<InputSboms> {
-    const reference = { ...this.#image.reference, digest: attestation.digest };
-    const manifest = await this.#lasting(async () => {
-      const fetched = await this.#source.fetchManifest(reference, this.#signal, attestation);
-      return fetched.manifest;
-    });
-    if (manifest instanceof OciError) return missing(attestation, manifest.message);
+  async read(image: ResolvedImage): Promise<InputSboms> {
     const sboms: SpdxFragment[] = [];
     const problems: string[] = [];
-    for (const layer of sbomLayers(manifest)) {
-      const parsed = await this.#statement(layer);
-      if ('sbom' in parsed) sboms.push(parsed.sbom);
-      else problems.push(`Its SBOM ${layer.digest} is not merged: it ${parsed.problem}.`);
+    const { maxAttestations } = this.#limits;
+    const attestations = image.attestations ?? [];
+    if (attestations.length > maxAttestations) {
+      problems.push(
+        `Of its ${attestations.length} attestations only maxAttestations (${maxAttestations}) were read.`,
+      );
+    }
+    for (const attestation of attestations.slice(0, maxAttestations)) {
+      const manifest = await this.#manifest(image, attestation);
+      if (manifest instanceof OciError) {
+        problems.push(`Its attestation ${attestation.digest} cannot be used (${manifest.code}).`);
+        continue;
+      }
+      for (const layer of sbomLayers(manifest)) {
+        const parsed = await this.#statement(image, layer);
+        if ('sbom' in parsed) sboms.push(parsed.sbom);
+        else problems.push(`Its SBOM ${layer.digest} is not merged: it ${parsed.problem}.`);
+      }
     }
     return { sboms, problems };
   }
 
-  async #statement(layer: Descriptor): Promise<ReturnType<typeof parseSbomStatement>> {
+  #manifest(image: ResolvedImage, attestation: Descriptor): Promise<Manifest | OciError> {
+    const reference = { ...image.reference, digest: attestation.digest };
+    return lasting(
+      async () => (await this.#source.fetchManifest(reference, this.#signal, attestation)).manifest,
+    );
+  }
+
+  async #statement(image: ResolvedImage, layer: Descriptor): Promise<ReturnType<typeof parseSbomStatement>> {
     const { maxSbomBytes, maxTotalSbomBytes } = this.#limits;
     if (layer.size > maxSbomBytes)
       return { problem: `has ${layer.size} bytes, more than maxSbomBytes (${maxSbomBytes})` };
-    if (this.bytes + layer.size > maxTotalSbomBytes)
-      return { problem: 'and those of the inputs before it are larger than maxTotalSbomBytes' };
+    if (layer.size > this.#left)
+      return { problem: `would make all of them larger than maxTotalSbomBytes (${maxTotalSbomBytes})` };
+    this.#left -= layer.size;
     const limit = { name: 'maxSbomBytes', bytes: maxSbomBytes };
-    const bytes = await this.#lasting(() =>
-      readBody(
-        this.#source.openBlob(this.#image.reference, layer, this.#signal),
-        limit,
-        `SBOM ${layer.digest}`,
-      ),
-    );
+    const blob = this.#source.openBlob(image.reference, layer, this.#signal);
+    const bytes = await lasting(() => readBody(blob, limit, `SBOM ${layer.digest}`));
     if (bytes instanceof OciError) return { problem: `cannot be read (${bytes.code})` };
-    this.bytes += bytes.length;
-    return parseSbomStatement(bytes, this.#image.digest);
-  }
-
-  async #lasting<T>(action: () => Promise<T>): Promise<T | OciError> {
-    try {
-      return await action();
-    } catch (error) {
-      if (error instanceof OciError && LASTING.has(error.code)) return error;
-      throw error;
-    }
+    return parseSbomStatement(bytes, image.digest);
   }
 }
 
-function missing({ digest }: Descriptor, why: string): InputSboms {
-  return { sboms: [], problems: [`Its attestation ${digest} cannot be used: ${why}.`] };
+async function lasting<T>(action: () => Promise<T>): Promise<T | OciError> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof OciError && LASTING.has(error.code)) return error;
+    throw error;
+  }
 }

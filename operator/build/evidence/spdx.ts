@@ -100,7 +100,7 @@ export function spdxDocument(
   };
 }
 
-/** The bytes to store: one line of JSON for each member of a list would be nice, but one for all is smaller. */
+/** The bytes to store. */
 export function formatSpdx(document: SpdxDocument): Buffer {
   return Buffer.from(`${JSON.stringify(document, null, 1)}\n`);
 }

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import type { ResolvedImage } from '../../oci/types.ts';
+import type { AddedFiles } from '../added-files.ts';
+import type { BuildInput } from '../pipeline.ts';
+import type { BuildRecord } from '../record.ts';
+import type { ResolvedInputs } from '../resolve.ts';
+import { copyToFile, type WorkFile } from '../work-file.ts';
+import { type AttestationSource, fetchInputSboms, type InputSboms } from './input-sboms.ts';
+import { formatProvenance, provenanceStatement } from './provenance.ts';
+import { formatSpdx, type SbomInput, spdxDocument } from './spdx.ts';
+
+/** Files that say what an artifact is made of and how, by their names in it. */
+export const EVIDENCE_FILES = ['sbom.spdx.json', 'provenance.json'] as const;
+export type Evidence = Readonly<Record<(typeof EVIDENCE_FILES)[number], WorkFile>>;
+
+/** An image of the build, once for each digest and repository, with all its uses and its own SBOMs. */
+export interface EvidenceInput {
+  readonly image: ResolvedImage;
+  readonly uses: SbomInput['uses'];
+}
+
+/** The different images of a build, in the order of their first uses. */
+export function evidenceInputs(images: ResolvedInputs): readonly EvidenceInput[] {
+  const groups = Map.groupBy(images.inputs, ({ location }) => {
+    const { reference, digest } = images.at(location);
+    return `${reference.registry}/${reference.repository}@${digest}`;
+  });
+  return [...groups.values()].flatMap((uses) => {
+    const [first] = uses;
+    return first === undefined ? [] : [{ image: images.at(first.location), uses }];
+  });
+}
+
+/** What images say of themselves, while it is being fetched; disposing of it ends that. */
+export interface PendingSboms extends Disposable {
+  readonly sboms: Promise<readonly InputSboms[]>;
+}
+
+export function beginInputSboms(
+  inputs: readonly EvidenceInput[],
+  source: AttestationSource,
+  signal: AbortSignal,
+): PendingSboms {
+  const over = new AbortController();
+  const images = inputs.map(({ image }) => image);
+  const sboms = fetchInputSboms(images, source, AbortSignal.any([signal, over.signal]));
+  // A build that fails elsewhere never asks for them.
+  sboms.catch(() => undefined);
+  return { sboms, [Symbol.dispose]: () => over.abort() };
+}
+
+/** Writes SBOM and provenance of a build to its work folder. */
+export async function writeEvidence(
+  record: BuildRecord,
+  build: {
+    readonly input: BuildInput;
+    readonly images: ResolvedInputs;
+    readonly inputs: readonly EvidenceInput[];
+    readonly sboms: readonly InputSboms[];
+    readonly files: AddedFiles['sums'];
+  },
+  options: { readonly workFolder: string; readonly signal: AbortSignal },
+): Promise<Evidence> {
+  const { input, images, inputs, files } = build;
+  const sbomInputs = inputs.map(
+    (used, at): SbomInput => ({ ...used, ...(build.sboms[at] ?? { sboms: [], problems: [] }) }),
+  );
+  const added = files.map(({ path, sum }) => ({ path, sha256: sum.sha256 }));
+  const provenance = provenanceStatement(record, {
+    ...input,
+    images: images.inputs.map((used) => ({ ...used, image: images.at(used.location) })),
+    files,
+  });
+  const write = (name: (typeof EVIDENCE_FILES)[number], bytes: Buffer): Promise<WorkFile> =>
+    copyToFile(join(options.workFolder, name), [bytes], options.signal);
+  return {
+    'sbom.spdx.json': await write('sbom.spdx.json', formatSpdx(spdxDocument(record, sbomInputs, added))),
+    'provenance.json': await write('provenance.json', formatProvenance(provenance)),
+  };
+}
