@@ -23,6 +23,8 @@ export interface BuilderSettings {
   /** Secrets for the operator's own image; they must exist in the image's namespace. */
   readonly imagePullSecrets?: readonly string[];
   readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** In the image's namespace; it needs no rights. Default `default`. */
+  readonly serviceAccount?: string;
 }
 
 export interface Attempt {
@@ -106,6 +108,7 @@ function podSpec(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): 
     restartPolicy: 'Never',
     // Of one try. A Job's own deadline would also count the time before a node is found.
     activeDeadlineSeconds: timeoutSeconds(spec),
+    serviceAccountName: settings.serviceAccount ?? 'default',
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: 10,

@@ -6,7 +6,7 @@ import { resource } from '../../runtime/resources.ts';
 /** A LinuxKitImage as it comes from the API server, before `parseImage`. */
 export interface ImageObject extends KubeObject {
   readonly spec?: ImageSpec;
-  readonly status?: unknown;
+  readonly status?: ImageStatus;
 }
 
 /** What the image controller reads of a LinuxKitMachine. */

@@ -236,7 +236,9 @@ function progressOf(snapshot: Snapshot, job: JobView): Because {
     case 'succeeded':
       return { reason: 'Building', message: `pod ${pod.name} builds` };
     case 'failed':
-      return { reason: 'BuildRetrying', message: `pod ${pod.name} failed; Job ${job.name} tries again` };
+      return pod.failure !== undefined && isTerminal(pod.failure.reason)
+        ? { reason: 'Building', message: `pod ${pod.name} failed for good; Job ${job.name} is ending` }
+        : { reason: 'BuildRetrying', message: `pod ${pod.name} failed; Job ${job.name} tries again` };
   }
 }
 
