@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Component } from '../process/component.ts';
@@ -17,6 +17,7 @@ import {
   controllerManagerFlags,
   etcdFlags,
 } from './control-plane-flags.ts';
+import { createOwnedFolder } from './owned-folder.ts';
 import { findFreePort } from './ports.ts';
 import { waitForApiServer } from './readiness.ts';
 
@@ -76,7 +77,7 @@ export class ControlPlane {
       signal,
     );
     return await reporter.step('start etcd and kube-apiserver', async () => {
-      const dir = await mkdtemp(join(tmpdir(), 'linuxkit-control-plane-'));
+      const dir = await createOwnedFolder(tmpdir(), 'linuxkit-control-plane-');
       const plane = await ControlPlane.#prepare(dir, programs, signal);
       try {
         await plane.#startEtcd();
