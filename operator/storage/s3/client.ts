@@ -1,3 +1,5 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3Options } from './options.ts';
@@ -12,7 +14,11 @@ const ATTEMPTS = 3;
 /** The SDK writes its retries of uploads to the console unless given a logger. Errors reach us as errors. */
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
-export function createS3Client(options: S3Options): S3Client {
+/** `idleTimeoutMs`: how long a connection may be silent while something is asked of it. */
+export function createS3Client(
+  options: S3Options,
+  { idleTimeoutMs = IDLE_TIMEOUT_MS }: { readonly idleTimeoutMs?: number } = {},
+): S3Client {
   const agent = { keepAlive: true, maxSockets: MAX_SOCKETS };
   return new S3Client({
     region: options.region,
@@ -27,12 +33,14 @@ export function createS3Client(options: S3Options): S3Client {
     logger: SILENT,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: IDLE_TIMEOUT_MS,
-      httpAgent: agent,
-      httpsAgent: {
+      socketTimeout: idleTimeoutMs,
+      // Agents, not their options: for an upload that waits for `100 Continue` the SDK would make an
+      // agent of its own, which trusts no authority of ours.
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent({
         ...agent,
         ...(options.caBundle === undefined ? {} : { ca: [...rootCertificates, options.caBundle] }),
-      },
+      }),
     },
   });
 }

@@ -90,7 +90,10 @@ describe('S3Store when the server fails', () => {
       server.listen(0, '127.0.0.1', resolve);
     });
     const { port } = server.address() as AddressInfo;
-    const client = createS3Client({ ...bucket.options, endpoint: `http://127.0.0.1:${port}` });
+    const client = createS3Client(
+      { ...bucket.options, endpoint: `http://127.0.0.1:${port}` },
+      { idleTimeoutMs: 300 },
+    );
     return {
       store: new S3Store(client, 'linuxkit'),
       async [Symbol.asyncDispose]() {
@@ -151,6 +154,28 @@ describe('S3Store when the server fails', () => {
     };
     await expect(read('cut')).rejects.toMatchObject({ code: 'StorageUnavailable' });
     await expect(read('evil')).rejects.toMatchObject({ code: 'ChecksumMismatch' });
+  });
+
+  it.each([
+    ['an answer that never comes', 'silent'],
+    ['a body that stops in the middle', 'stalling'],
+  ])('does not wait for ever for %s', async (_, key) => {
+    await using server = await against((request, response) => {
+      if (request.url?.startsWith('/linuxkit/stalling') !== true) return;
+      response.writeHead(200, { 'content-length': '1000' });
+      response.write('some of it');
+    });
+    const reading = server.store.get(key, { signal }).then(({ body }) => body.toArray());
+    await expect(reading).rejects.toMatchObject({ code: 'StorageUnavailable' });
+  });
+
+  it('does not wait for ever for an upload that nobody reads', async () => {
+    await using server = await against((request, response) => {
+      if (request.method === 'HEAD') response.writeHead(404).end();
+      else request.pause();
+    });
+    const upload = server.store.put('a', sourceOf(Buffer.alloc(30_000_000)), { signal });
+    await expect(upload).rejects.toMatchObject({ code: 'StorageUnavailable' });
   });
 
   it('says that nothing listens', async () => {
