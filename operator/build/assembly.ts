@@ -54,10 +54,11 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
   const adjustmentOf = (source: MemberSource | undefined): Adjustment =>
     laid.adjustments[layers.findIndex((layer) => layer.source === source)] ?? NO_ADJUSTMENT;
 
+  const outside = (path: string): boolean => isDirectory(laid.get(path));
   const make = (source: MemberSource): Promise<InitrdMember> => {
     const adjustment = adjustmentOf(source);
     const hash = memberHash(source, adjustment, compression);
-    return makeMember(source, hash, { adjustment, compression, trees }, environment);
+    return makeMember(source, hash, { adjustment, compression, trees, outside }, environment);
   };
   const sources: readonly MemberSource[] = [input.kernel, ...input.trees];
   const members = await Promise.all(
@@ -70,7 +71,7 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
     generated.map(({ entry }) => entry),
     adjustmentOf(undefined),
   );
-  const last = await makeLastMember(own, compression, (path) => isDirectory(laid.get(path)), environment);
+  const last = await makeLastMember(own, compression, outside, environment);
 
   const remake = async (damaged: DamagedPartError): Promise<InitrdMember> => {
     const source = sources.find(({ name }) => name === damaged.member.name);

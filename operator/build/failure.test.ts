@@ -3,7 +3,10 @@ import { InitramfsError } from '../initramfs/error.ts';
 import { LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { OciError } from '../oci/errors.ts';
 import { StorageError } from '../storage/store.ts';
+import { AddedFileError } from './added-files.ts';
 import { BuildError, buildErrorOf } from './failure.ts';
+import { KernelImageError } from './kernel-image.ts';
+import { TreeConflictError } from './overlay.ts';
 
 const abort = new AbortController();
 abort.abort();
@@ -16,6 +19,9 @@ describe('buildErrorOf', () => {
     [new OciError('LimitExceeded', 'm'), 'LimitExceeded'],
     [new LinuxKitConfigError([{ path: 'a', message: 'm' }]), 'InvalidLinuxKitConfig'],
     [new InitramfsError('MissingParent', 'm'), 'AssemblyFailed'],
+    [new TreeConflictError('TreeConflict', 'm'), 'AssemblyFailed'],
+    [new KernelImageError('InvalidKernelImage', 'm'), 'AssemblyFailed'],
+    [new AddedFileError('SourceMissing', 'm'), 'InvalidLinuxKitConfig'],
     [new StorageError('StorageDenied', 'm'), 'StorageDenied'],
     [new StorageError('ObjectConflict', 'm'), 'StorageUnavailable'],
     [abort.signal.reason, 'Cancelled'],

@@ -3,6 +3,10 @@ import { InitramfsError } from '../initramfs/error.ts';
 import { LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { OciError, type OciErrorCode } from '../oci/errors.ts';
 import { StorageError } from '../storage/store.ts';
+import { AddedFileError } from './added-files.ts';
+import { DamagedPartError } from './initrd.ts';
+import { KernelImageError } from './kernel-image.ts';
+import { TreeConflictError } from './overlay.ts';
 import type { BuildFailure, BuildFailureReason, BuildStep } from './record.ts';
 
 /** A build that failed: where, why, and what to do about it. `code` is the reason. */
@@ -55,7 +59,9 @@ export function buildErrorOf(step: BuildStep, thrown: unknown): BuildError {
 function reasonOf(thrown: unknown): BuildFailureReason {
   if (thrown instanceof LinuxKitConfigError) return thrown.code;
   if (thrown instanceof OciError) return OCI_REASONS[thrown.code];
-  if (thrown instanceof InitramfsError) return 'AssemblyFailed';
+  if (thrown instanceof InitramfsError || thrown instanceof TreeConflictError) return 'AssemblyFailed';
+  if (thrown instanceof KernelImageError || thrown instanceof DamagedPartError) return 'AssemblyFailed';
+  if (thrown instanceof AddedFileError) return 'InvalidLinuxKitConfig';
   if (thrown instanceof StorageError) {
     return thrown.code === 'StorageDenied' ? 'StorageDenied' : 'StorageUnavailable';
   }

@@ -133,22 +133,23 @@ describe('adjust', () => {
   ).entries;
 
   it('moves entries and their links, and takes out what it is told to', () => {
-    const moved = adjust(entries, { moves: [{ from: 'lib', to: 'usr/lib' }], removed: ['lib'] });
+    const moved = adjust(entries, { moves: [{ from: 'lib', to: 'usr/lib' }], removed: ['lib'], added: [] });
     expect(paths(moved)).toEqual(['usr/lib/a', 'usr/lib/b', 'usr/lib/c']);
     expect(at(moved, 'usr/lib/c')).toMatchObject({ type: 'link', target: 'usr/lib/a' });
   });
 
   it('makes a file of the first link when the file itself is gone', () => {
-    const left = adjust(entries, { moves: [], removed: ['lib/a'] });
+    const left = adjust(entries, { moves: [], removed: ['lib/a'], added: ['x'] });
     expect(at(left, 'lib/b')).toMatchObject({ type: 'file', size: 3 });
     expect(at(left, 'lib/c')).toMatchObject({ type: 'link', target: 'lib/b' });
+    expect(at(left, 'x')).toMatchObject({ type: 'directory', mode: 0o755 });
   });
 
   it('keeps the directory that was there when another is moved onto it', () => {
     const both = plainTree(
       treeOf(folder('lib'), folder('lib/x'), folder('usr'), folder('usr/lib'), folder('usr/lib/x')),
     ).entries;
-    const left = adjust(both, { moves: [{ from: 'lib', to: 'usr/lib' }], removed: ['lib'] });
+    const left = adjust(both, { moves: [{ from: 'lib', to: 'usr/lib' }], removed: ['lib'], added: [] });
     expect(paths(left)).toEqual(['usr', 'usr/lib', 'usr/lib/x']);
   });
 });

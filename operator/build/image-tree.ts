@@ -84,14 +84,7 @@ export function nodeContent(node: RegularFileNode): FileContent {
 
 function below(place: string, tree: ImageTree): ImageTree {
   if (place === '') return tree;
-  const folders: Entry[] = [...ancestors(place), place].map((path) => ({
-    type: 'directory',
-    path,
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtime: BUILD_TIME,
-  }));
+  const folders = [...ancestors(place), place].map(plainFolder);
   const entries = tree.entries.map((entry): Entry => {
     const path = `${place}/${entry.path}`;
     return entry.type === 'link'
@@ -102,6 +95,10 @@ function below(place: string, tree: ImageTree): ImageTree {
     entries: [...folders, ...entries],
     implied: new Set([...tree.implied].map((path) => `${place}/${path}`)),
   };
+}
+
+function plainFolder(path: string): Entry {
+  return { type: 'directory', path, mode: 0o755, uid: 0, gid: 0, mtime: BUILD_TIME };
 }
 
 /** What other trees need to know of this one. */
@@ -128,8 +125,9 @@ export function indexOf(tree: ImageTree): readonly IndexEntry[] {
 
 /** The entries that are left of a tree, where they go. A hard link whose first name is gone becomes the file. */
 export function adjust(entries: readonly Entry[], adjustment: Adjustment): readonly Entry[] {
-  if (adjustment.moves.length === 0 && adjustment.removed.length === 0) return entries;
-  const moves = new Map(adjustment.moves.map(({ from, to }) => [from, to]));
+  const { moves: renames, added } = adjustment;
+  if (renames.length === 0 && adjustment.removed.length === 0 && added.length === 0) return entries;
+  const moves = new Map(renames.map(({ from, to }) => [from, to]));
   const removed = new Set(adjustment.removed);
   const originals = new Map(entries.map((entry) => [entry.path, entry]));
   const firsts = new Map<string, string>();
@@ -151,5 +149,5 @@ export function adjust(entries: readonly Entry[], adjustment: Adjustment): reado
     firsts.set(inode, path);
     result.set(path, { ...whole, path });
   }
-  return [...result.values()];
+  return [...added.map(plainFolder), ...result.values()];
 }

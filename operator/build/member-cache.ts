@@ -85,9 +85,17 @@ export class MemberCache {
   }
 
   async #put(key: string, source: ObjectSource): Promise<void> {
-    await this.#quietly(`writing ${key}`, () =>
-      this.#store.put(memberKey(key), source, { signal: this.#signal }),
-    );
+    const options = { signal: this.#signal };
+    await this.#quietly(`writing ${key}`, async () => {
+      try {
+        await this.#store.put(memberKey(key), source, options);
+      } catch (error) {
+        if (!(error instanceof StorageError) || error.code !== 'ObjectConflict') throw error;
+        // What a key stands for is determined by the key: other bytes under it are damaged.
+        await this.#store.delete?.([memberKey(key)], options);
+        await this.#store.put(memberKey(key), source, options);
+      }
+    });
   }
 
   async #discard(key: string): Promise<void> {

@@ -20,7 +20,7 @@ import { createFile, objectSource, type WorkFile } from './work-file.ts';
 /** Uncompressed bytes of a part: small enough to keep all cores busy, large enough to compress well. */
 const PART_SIZE = 16 * 1024 * 1024;
 
-export const NO_ADJUSTMENT: Adjustment = { moves: [], removed: [] };
+export const NO_ADJUSTMENT: Adjustment = { moves: [], removed: [], added: [] };
 
 /** Everything that determines a member's bytes. */
 export function memberHash(source: MemberSource, adjustment: Adjustment, compression: Compression): string {
@@ -55,12 +55,18 @@ export async function cachedMember(
 export async function makeMember(
   source: MemberSource,
   hash: string,
-  options: { readonly adjustment: Adjustment; readonly compression: Compression; readonly trees: OpenTrees },
+  options: {
+    readonly adjustment: Adjustment;
+    readonly compression: Compression;
+    readonly trees: OpenTrees;
+    /** Whether a folder is in the tree as a whole. */
+    readonly outside: (path: string) => boolean;
+  },
   environment: AssemblyEnvironment,
 ): Promise<InitrdMember> {
   const { adjustment, compression, trees } = options;
   const { tree } = await (source.kind === 'kernel' ? trees.openKernel(source) : trees.open(source));
-  const entries = arrange(adjust(tree.entries, adjustment));
+  const entries = arrange(adjust(tree.entries, adjustment), options.outside);
   // Not the location: the same image at another place of the list is the same member.
   const place = `${source.kind} ${source.place} ${source.image.digest}`;
   const member = await writeParts(source.name, entries, { place, compression, trailer: false }, environment);

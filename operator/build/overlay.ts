@@ -18,12 +18,13 @@ export interface TreeLayer {
   readonly entries: readonly IndexEntry[];
 }
 
-/** What must happen to a tree's entries before it is written: first moves, then removals, by the path after moving. */
+/** What must happen to a tree's entries before it is written: first moves, then removals, by the path after moving, then additions. */
 export interface Adjustment {
   /** Folders whose contents go elsewhere, since the folder is a symlink there: `lib` to `usr/lib`. */
   readonly moves: readonly { readonly from: string; readonly to: string }[];
-  /** In order. */
   readonly removed: readonly string[];
+  /** Directories that moved entries need and only later trees have. In order, as the others are. */
+  readonly added: readonly string[];
 }
 
 /** Trees that cannot be one. */
@@ -73,10 +74,12 @@ export function overlay(layers: readonly TreeLayer[]): Overlay {
     }
   });
   checkParents(occupied, layers);
+  const added = missingFolders(layers, moves, removed);
   return {
     adjustments: removed.map((paths, index) => ({
       moves: movesOf(layers[index], moves),
       removed: [...paths].sort(),
+      added: [...(added[index] ?? [])].sort(),
     })),
     get: (path) => occupied.get(path)?.entry.type,
   };
@@ -220,6 +223,33 @@ function movesOf(layer: TreeLayer | undefined, moves: ReadonlyMap<string, string
     }
   }
   return [...concerned].sort().map((from) => ({ from, to: moves.get(from) ?? from }));
+}
+
+/** For each layer the folders of its entries that neither it nor one below it has. */
+function missingFolders(
+  layers: readonly TreeLayer[],
+  moves: ReadonlyMap<string, string>,
+  removed: readonly ReadonlySet<string>[],
+): readonly ReadonlySet<string>[] {
+  const present = new Set<string>();
+  return layers.map(({ entries }, index) => {
+    const kept = entries
+      .map((entry) => ({ ...entry, path: moved(entry.path, moves) }))
+      .filter(({ path }) => removed[index]?.has(path) !== true);
+    for (const entry of kept) if (isDirectory(entry)) present.add(entry.path);
+    const missing = new Set<string>();
+    for (const { path } of kept) {
+      for (
+        let folder = parentOf(path);
+        folder !== undefined && !present.has(folder);
+        folder = parentOf(folder)
+      ) {
+        missing.add(folder);
+        present.add(folder);
+      }
+    }
+    return missing;
+  });
 }
 
 function checkParents(occupied: ReadonlyMap<string, Occupant>, layers: readonly TreeLayer[]): void {

@@ -36,7 +36,8 @@ export async function treeFacts(
 }
 
 async function packageDatabase(source: TreeSource, files: FileTree): Promise<string | undefined> {
-  const node = files.get(APK_DATABASE);
+  // Where `lib` leads to `usr/lib`, the image has it there.
+  const node = files.get(APK_DATABASE) ?? files.get(`usr/${APK_DATABASE}`);
   if (node?.type !== 'file') return undefined;
   if (node.size > MAX_PACKAGE_DATABASE) {
     throw limitExceeded('MAX_PACKAGE_DATABASE', MAX_PACKAGE_DATABASE, `${source.name}: ${APK_DATABASE}`);
