@@ -60,6 +60,12 @@ export async function publishComponents(
   return published;
 }
 
+/** One component image, made if the cache lacks it. */
+export async function componentImage(component: Component, signal: AbortSignal): Promise<WrittenImage> {
+  const cache = cacheFolder();
+  return await makeComponent(component, new Workshop(cache, signal), cache, () => undefined);
+}
+
 async function makeComponent(
   component: Component,
   workshop: Workshop,

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type DockerEngine, ensureDocker } from '../docker/engine.ts';
+import type { Component } from '../images/component.ts';
 import { COMPONENTS } from '../images/components/catalogue.ts';
 import { archiveImage } from '../images/oci-archive.ts';
-import { component } from '../images/publish.ts';
+import { componentImage } from '../images/publish.ts';
 import { buildOperatorImage } from '../operator-image/operator-image.ts';
 import { run } from '../process/run.ts';
 import { Failure } from '../progress/failure.ts';
@@ -47,9 +48,10 @@ export async function useExisting(
       step.detail(name);
       return await pushAs(engine, image, `${registry}/${name}`, signal);
     };
-    for (const { repository, tag } of COMPONENTS.filter((each) => !LOCAL_ONLY.includes(each.repository))) {
-      await loadComponent(engine, repository, tag, signal);
-      await push(`${repository}:${tag}`, `${repository}:${tag}`);
+    for (const component of COMPONENTS.filter((each) => !LOCAL_ONLY.includes(each.repository))) {
+      const name = `${component.repository}:${component.tag}`;
+      await loadComponent(engine, component, name, signal);
+      await push(name, name);
     }
     return { operator: await push(operator, operator), storage: await push(storage, storage) };
   });
@@ -88,15 +90,15 @@ async function pushAs(
 
 async function loadComponent(
   engine: DockerEngine,
-  repository: string,
-  tag: string,
+  component: Component,
+  name: string,
   signal: AbortSignal,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'linuxkit-component-'));
   try {
     const archive = join(folder, 'image.tar');
     await pipeline(
-      archiveImage(await component(repository, signal), `${repository}:${tag}`, signal),
+      archiveImage(await componentImage(component, signal), name, signal),
       createWriteStream(archive),
       { signal },
     );
