@@ -118,10 +118,12 @@ export class ApiClient {
         },
         options,
       );
-      const { items, metadata } = answer as {
-        items?: readonly Stored<T>[];
+      const { items: found, metadata } = answer as {
+        items?: readonly Stored<T>[] | null;
         metadata?: { resourceVersion?: string; continue?: string };
       };
+      // An empty list of metadata alone comes as null.
+      const items = found === null ? [] : found;
       if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string') {
         throw new ApiError('InvalidAnswer', `${told('list', type, {})}: the answer is not a list`);
       }
