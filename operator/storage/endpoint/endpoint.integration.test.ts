@@ -8,23 +8,52 @@ import { Agent, request } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CertificateAuthority, type CertificateFiles } from '../../../e2e/cluster/certificates.ts';
 import { startS3 } from '../../../e2e/services/s3.ts';
+import { API_VERSION, ARTIFACT_AUDIENCE, IMAGE_KIND, LABEL_BUILD, LABEL_IMAGE } from '../../api/names.ts';
 import { sha256Digest } from '../../oci/types.ts';
 import { artifactKey, memberKey, resultKey } from '../layout.ts';
 import { type BucketUnderTest, bucketOf } from '../s3/bucket-under-test.ts';
 import { S3Presigner } from '../s3/presign.ts';
 import { deadline, sha256, sourceOf } from '../store-contract.ts';
-import { EndpointError } from './endpoint-error.ts';
-import type { BuildPod } from './identity.ts';
+import { createArtifactEndpoint } from './endpoint.ts';
+import type { BuildPod, ClusterView } from './identity.ts';
 import { PresignedStore } from './presigned-store.ts';
 import { ANNOUNCE_PATH, MAX_REQUEST_BYTES } from './protocol.ts';
-import { ArtifactServer } from './server.ts';
-import { ArtifactService } from './service.ts';
+import type { ArtifactServer } from './server.ts';
 
 const pods: Readonly<Record<string, BuildPod>> = {
   'token-of-web': { namespace: 'tenant', image: 'web', podName: 'web-1', podUid: 'u1' },
   'token-of-db': { namespace: 'tenant', image: 'db', podName: 'db-1', podUid: 'u2' },
   'token-of-other': { namespace: 'other', image: 'web', podName: 'web-1', podUid: 'u3' },
 };
+
+/** A cluster in which each of these tokens is of a running build pod, with its Job and its image. */
+const cluster: ClusterView = {
+  createTokenReview: async (token) => {
+    const pod = pods[token];
+    if (pod === undefined) return { authenticated: false };
+    const extra = {
+      'authentication.kubernetes.io/pod-name': [pod.podName],
+      'authentication.kubernetes.io/pod-uid': [pod.podUid],
+    };
+    const username = `system:serviceaccount:${pod.namespace}:default`;
+    return { authenticated: true, audiences: [ARTIFACT_AUDIENCE], user: { username, extra } };
+  },
+  findPod: async ({ namespace, name }) => {
+    const pod = Object.values(pods).find((one) => one.namespace === namespace && one.podName === name);
+    if (pod === undefined) return undefined;
+    const owner = { apiVersion: 'batch/v1', kind: 'Job', name: pod.image, uid: 'job', controller: true };
+    return { metadata: { name, uid: pod.podUid, labels: labelsOf(pod.image), ownerReferences: [owner] } };
+  },
+  findJob: async ({ name }) => {
+    const owner = { apiVersion: API_VERSION, kind: IMAGE_KIND, name, uid: 'image', controller: true };
+    return { metadata: { name, uid: 'job', labels: labelsOf(name), ownerReferences: [owner] } };
+  },
+  findImage: async ({ name }) => ({ metadata: { name, uid: 'image' } }),
+};
+
+function labelsOf(image: string): Readonly<Record<string, string>> {
+  return { [LABEL_IMAGE]: image, [LABEL_BUILD]: '0123456789abcdef' };
+}
 
 let bucket: BucketUnderTest;
 let folder: string;
@@ -61,18 +90,11 @@ beforeAll(async () => {
   authority = await CertificateAuthority.create(join(folder, 'ca'), 'endpoint test', deadline());
   caBundle = await readFile(authority.files.certificate, 'utf8');
   const line = (message: string, fields?: object) => void logged.push(`${message} ${JSON.stringify(fields)}`);
-  server = new ArtifactServer({
+  server = createArtifactEndpoint({
     certificate: await certificate('first'),
-    service: new ArtifactService({
-      store: bucket.store,
-      presigner: new S3Presigner(bucket.client, bucket.options.bucket, { seconds: 60 }),
-      nowSeconds: () => performance.now() / 1000,
-    }),
-    identify: async (token) => {
-      const pod = pods[token];
-      if (pod === undefined) throw new EndpointError('Unauthenticated', 'the token is not valid');
-      return pod;
-    },
+    store: bucket.store,
+    presigner: new S3Presigner(bucket.client, bucket.options.bucket),
+    cluster,
     log: { info: line, warn: line, error: line },
   });
   url = `https://127.0.0.1:${await server.listen(0, '127.0.0.1')}`;

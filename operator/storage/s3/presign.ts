@@ -3,6 +3,9 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { checkedKey } from '../key.ts';
 import { base64OfHex } from './checksum.ts';
 
+/** How long a URL may wait to be used: a build asks for one when it is about to use it. */
+const URL_SECONDS = 600;
+
 /** A URL that stores exactly one object, and the headers that have to be sent with it. */
 export interface PresignedUpload {
   readonly url: string;
@@ -19,18 +22,18 @@ export interface Presigner {
  * Presigns with Signature Version 4 ("Authenticating requests: using query parameters").
  *
  * An upload is bound to its size, its SHA-256 and to the key being free, by signing those headers:
- * the holder of the URL can store the announced bytes once, or nothing. `seconds` is how long a
- * transfer may wait before it starts; one that has started may take longer.
+ * the holder of the URL can store the announced bytes once, or nothing. `seconds`, ten minutes
+ * by default, is how long a transfer may wait before it starts; one that has started may take longer.
  */
 export class S3Presigner implements Presigner {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #seconds: number;
 
-  constructor(client: S3Client, bucket: string, options: { readonly seconds: number }) {
+  constructor(client: S3Client, bucket: string, options: { readonly seconds?: number } = {}) {
     this.#client = client;
     this.#bucket = bucket;
-    this.#seconds = options.seconds;
+    this.#seconds = options.seconds ?? URL_SECONDS;
   }
 
   async upload(
