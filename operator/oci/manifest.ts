@@ -1,5 +1,15 @@
+import { descriptor, descriptors } from './descriptor.ts';
 import { OciError } from './errors.ts';
-import { type Descriptor, type Digest, type ImageConfig, isDigest, type Platform } from './types.ts';
+import {
+  digestAt,
+  invalid,
+  isArray,
+  isObject,
+  type JsonObject,
+  parseObject,
+  strings,
+} from './json-document.ts';
+import type { Descriptor, ImageConfig } from './types.ts';
 
 /** Manifests and configurations as registries serve them (OCI image-spec: manifest.md, image-index.md, config.md). */
 
@@ -25,8 +35,8 @@ const INDEXES: ReadonlySet<string> = new Set([MEDIA_TYPES.ociIndex, MEDIA_TYPES.
 const MANIFESTS: ReadonlySet<string> = new Set([MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest]);
 const CONFIGS: ReadonlySet<string> = new Set([MEDIA_TYPES.ociConfig, MEDIA_TYPES.dockerConfig]);
 
-/** Descriptors that one document may list. Docker stops at 127 layers. */
-const MAX_DESCRIPTORS = 1000;
+/** As many as there may be layers. */
+const MAX_DIFF_IDS = 1000;
 
 export type Manifest =
   | { readonly kind: 'index'; readonly mediaType: string; readonly manifests: readonly Descriptor[] }
@@ -71,7 +81,7 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   }
   const rootfs = document['rootfs'];
   const diffIds = isObject(rootfs) ? rootfs['diff_ids'] : undefined;
-  if (!isArray(diffIds) || diffIds.length > MAX_DESCRIPTORS) {
+  if (!isArray(diffIds) || diffIds.length > MAX_DIFF_IDS) {
     throw invalid(name, 'its configuration lacks the list "rootfs.diff_ids", or the list is too long');
   }
   const variant = document['variant'];
@@ -116,11 +126,7 @@ function containerConfig(value: unknown, name: string): ImageConfig['config'] {
   };
 }
 
-function mediaTypeOf(
-  document: Readonly<Record<string, unknown>>,
-  contentType: string | undefined,
-  name: string,
-): string {
+function mediaTypeOf(document: JsonObject, contentType: string | undefined, name: string): string {
   const served = contentType?.split(';', 1)[0]?.trim().toLowerCase();
   const own = typeof document['mediaType'] === 'string' ? document['mediaType'] : undefined;
   const known = (type: string | undefined): type is string =>
@@ -143,88 +149,4 @@ function mediaTypeOf(
     'UnsupportedMediaType',
     `${name}: neither an image nor an index, but ${JSON.stringify((own ?? served ?? 'of no type').slice(0, 100))}`,
   );
-}
-
-function descriptors(
-  document: Readonly<Record<string, unknown>>,
-  field: string,
-  name: string,
-): readonly Descriptor[] {
-  const list = document[field];
-  if (!isArray(list)) throw invalid(name, `"${field}" is not a list`);
-  if (list.length > MAX_DESCRIPTORS) {
-    throw new OciError(
-      'LimitExceeded',
-      `${name}: "${field}" has more than MAX_DESCRIPTORS allows (${MAX_DESCRIPTORS})`,
-    );
-  }
-  return list.map((item, at) => descriptor(item, `${field}[${at}]`, name));
-}
-
-function descriptor(value: unknown, where: string, name: string): Descriptor {
-  if (!isObject(value)) throw invalid(name, `"${where}" is not a descriptor`);
-  const { mediaType, size } = value;
-  if (typeof mediaType !== 'string') throw invalid(name, `"${where}" has no media type`);
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-    throw invalid(name, `"${where}" has no size in bytes`);
-  }
-  const platform =
-    value['platform'] === undefined || value['platform'] === null
-      ? undefined
-      : platformOf(value['platform'], where, name);
-  const annotations = strings(value['annotations'], `${where}.annotations`, name);
-  return {
-    mediaType,
-    digest: digestAt(value['digest'], where, name),
-    size,
-    ...(platform !== undefined && { platform }),
-    ...(annotations !== undefined && { annotations }),
-  };
-}
-
-function platformOf(value: unknown, where: string, name: string): Platform {
-  if (!isObject(value)) throw invalid(name, `"${where}.platform" is not an object`);
-  const { os, architecture, variant } = value;
-  if (typeof os !== 'string' || typeof architecture !== 'string') {
-    throw invalid(name, `"${where}.platform" lacks "os" or "architecture"`);
-  }
-  return { os, architecture, ...(typeof variant === 'string' && variant !== '' && { variant }) };
-}
-
-function digestAt(value: unknown, where: string, name: string): Digest {
-  if (typeof value === 'string' && isDigest(value)) return value;
-  throw invalid(name, `"${where}" has no digest of the form sha256:<64 lower-case hex digits>`);
-}
-
-function strings(value: unknown, where: string, name: string): Readonly<Record<string, string>> | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!isObject(value) || !Object.values(value).every((item) => typeof item === 'string')) {
-    throw invalid(name, `"${where}" is not an object of strings`);
-  }
-  return value as Readonly<Record<string, string>>;
-}
-
-function parseObject(bytes: Uint8Array, name: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw new OciError('InvalidManifest', `${name}: not JSON; is there a registry at this address?`, {
-      cause: error,
-    });
-  }
-  if (!isObject(value)) throw invalid(name, 'not a JSON object');
-  return value;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isArray(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value);
-}
-
-function invalid(name: string, why: string): OciError {
-  return new OciError('InvalidManifest', `${name}: ${why}`);
 }

@@ -20,6 +20,8 @@ export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
   readonly size: number;
+  /** What an artifact is, where `mediaType` only says that it is a manifest. */
+  readonly artifactType?: string;
   readonly platform?: Platform;
   readonly annotations?: Readonly<Record<string, string>>;
 }
