@@ -85,6 +85,7 @@ export const MACHINE_REASONS = {
   InvalidMachine: 'The spec, with the image, asks for something that would boot into silence.',
   InvalidTemplate: 'spec.template sets something that belongs to the operator.',
   Refused: 'KubeVirt, or the API server, refused what was made of the spec.',
+  ApplyFailed: "The API server or KubeVirt's admission failed; it is tried again.",
   KubeVirtMissing: 'KubeVirt is not installed in this cluster.',
   MachineCreated: 'A VirtualMachine was made.',
   MachineUpdated: 'A VirtualMachine was given what is wanted.',

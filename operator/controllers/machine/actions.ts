@@ -15,6 +15,21 @@ export type Action =
   | { readonly kind: 'deleteMachine'; readonly name: string; readonly uid: string }
   | { readonly kind: 'deleteConfigMap'; readonly name: string; readonly uid: string };
 
+/** The object that an action is about. */
+export function nameOf(action: Action): string {
+  switch (action.kind) {
+    case 'createConfigMap':
+      return action.configMap.metadata.name;
+    case 'applyMachine':
+      return action.vm.metadata.name;
+    case 'deleteInstance':
+    case 'restartInstance':
+    case 'deleteMachine':
+    case 'deleteConfigMap':
+      return action.name;
+  }
+}
+
 /** Something to tell in the machine's events. */
 export interface Tell {
   readonly type: 'Normal' | 'Warning';
