@@ -1,0 +1,51 @@
+{{/* What the controllers do in the namespaces of images and machines. */}}
+{{- define "linuxkit-operator.tenantRules" -}}
+- apiGroups: [linuxkit.dev]
+  resources: [linuxkitimages]
+  verbs: [get, list, watch, patch]
+- apiGroups: [linuxkit.dev]
+  resources: [linuxkitmachines]
+  verbs: [get, list, watch]
+- apiGroups: [linuxkit.dev]
+  resources: [linuxkitimages/status, linuxkitmachines/status]
+  verbs: [patch]
+# What an owner reference with blockOwnerDeletion needs.
+- apiGroups: [linuxkit.dev]
+  resources: [linuxkitimages/finalizers, linuxkitmachines/finalizers]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
+# What stops a build pod from starting is told in events alone.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [kubevirt.io]
+  resources: [virtualmachines]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [kubevirt.io]
+  resources: [virtualmachineinstances]
+  verbs: [get, list, watch, delete]
+- apiGroups: [subresources.kubevirt.io]
+  resources: [virtualmachines/restart]
+  verbs: [update]
+{{- end -}}
+
+{{/* What belongs to no namespace: whose token a build pod shows. */}}
+{{- define "linuxkit-operator.clusterRules" -}}
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+{{- end -}}
