@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -33,6 +33,16 @@ describe('FolderStore on disk', () => {
     await store.put('a', sourceOf(Buffer.from('a')), { signal });
     await store.put('b', sourceOf(Buffer.from('b'), { size: 7 }), { signal }).catch(() => {});
     expect(await readdir(join(root, 'incoming/.incoming'))).toEqual([]);
+  });
+
+  it('removes what a killed transfer left a day ago, and not one that may be under way', async () => {
+    const incoming = join(root, 'swept/.incoming');
+    await mkdir(incoming, { recursive: true });
+    for (const name of ['old', 'young']) await writeFile(join(incoming, name), 'part');
+    const twoDaysAgo = Date.now() / 1000 - 2 * 86_400;
+    await utimes(join(incoming, 'old'), twoDaysAgo, twoDaysAgo);
+    await new FolderStore(join(root, 'swept')).put('a', sourceOf(Buffer.from('a')), { signal });
+    expect(await readdir(incoming)).toEqual(['young']);
   });
 
   it('leaves no empty folder behind when the last object of it goes', async () => {

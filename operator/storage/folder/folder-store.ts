@@ -20,6 +20,8 @@ import { readSidecar, sidecarPath, sumOf, writeSidecar } from './sidecar.ts';
 const INCOMING = '.incoming';
 /** A folder emptied by `delete` may be removed between `mkdir` and `link`. */
 const LINK_ATTEMPTS = 5;
+/** A transfer that is this old was interrupted: no build runs as long. */
+const ABANDONED_MS = 24 * 3_600_000;
 
 /**
  * Objects as files below a folder, in the layout of the bucket. For builds without a cluster, and
@@ -30,6 +32,7 @@ const LINK_ATTEMPTS = 5;
  */
 export class FolderStore implements ObjectStore {
   readonly #root: string;
+  #swept: Promise<void> | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -87,6 +90,8 @@ export class FolderStore implements ObjectStore {
 
     const incoming = join(this.#root, INCOMING, randomUUID());
     await mkdir(dirname(incoming), { recursive: true });
+    this.#swept ??= sweep(dirname(incoming));
+    await this.#swept;
     try {
       await pipeline(
         source.open(),
@@ -162,6 +167,16 @@ export class FolderStore implements ObjectStore {
 
   #path(key: string): string {
     return join(this.#root, checkedKey(key));
+  }
+}
+
+/** Removes what transfers left that were killed. Once a store, and never a reason for a put to fail. */
+async function sweep(incoming: string): Promise<void> {
+  for (const name of await readdir(incoming).catch(() => [])) {
+    const path = join(incoming, name);
+    const stats = await statFile(path).catch(() => undefined);
+    if (stats !== undefined && Date.now() - stats.mtimeMs > ABANDONED_MS)
+      await rm(path, { force: true }).catch(() => {});
   }
 }
 
