@@ -44,24 +44,36 @@ export function registerBuildJob(program: Command): void {
     });
 }
 
-/** Runs the build of a pod to its end, whatever that is, and gives the exit code. */
-export async function runBuildJob(paths: BuildPaths, signal: AbortSignal): Promise<number> {
-  const outcome = await buildOutcome(paths, signal);
+/** Runs the build of a pod to its end, whatever that is, and gives the exit code. `log` is told how it goes. */
+export async function runBuildJob(
+  paths: BuildPaths,
+  signal: AbortSignal,
+  log: NodeJS.WritableStream = process.stderr,
+): Promise<number> {
+  const outcome = await buildOutcome(paths, signal, log);
   await writeFile(paths.terminationMessage, terminationMessage(outcome));
   return exitCodeOf(outcome);
 }
 
-async function buildOutcome(paths: BuildPaths, signal: AbortSignal): Promise<BuildOutcome> {
+async function buildOutcome(
+  paths: BuildPaths,
+  signal: AbortSignal,
+  log: NodeJS.WritableStream,
+): Promise<BuildOutcome> {
   try {
-    return await buildAndPublish(paths, signal);
+    return await buildAndPublish(paths, signal, log);
   } catch (error) {
     const failure = buildErrorOf('configure', error);
-    process.stderr.write(`${errorText(failure)}\n`);
+    log.write(`${errorText(failure)}\n`);
     return failedOutcome(failure);
   }
 }
 
-async function buildAndPublish(paths: BuildPaths, signal: AbortSignal): Promise<BuildOutcome> {
+async function buildAndPublish(
+  paths: BuildPaths,
+  signal: AbortSignal,
+  log: NodeJS.WritableStream,
+): Promise<BuildOutcome> {
   const request = await readRequest(paths.request);
   const config = await readConfig(request, paths);
   const credentials = new CredentialStore(await readPullSecrets(request, paths));
@@ -86,7 +98,7 @@ async function buildAndPublish(paths: BuildPaths, signal: AbortSignal): Promise<
         cache: store,
         workFolder,
         signal,
-        report: textReport(process.stderr, () => performance.now()),
+        report: textReport(log, () => performance.now()),
         now: () => new Date(),
         engine: engineName(),
         findResult: (hash) => findResult(store, request.image, hash, signal),

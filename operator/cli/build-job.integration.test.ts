@@ -1,0 +1,245 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ImagePublisher, INIT_ENTRIES, moduleEntries } from '../../e2e/build/image-publisher.ts';
+import { CertificateAuthority } from '../../e2e/cluster/certificates.ts';
+import { program } from '../../e2e/images/entry.ts';
+import { OciLayout } from '../../e2e/images/oci-layout.ts';
+import { type RegistryService, startRegistry } from '../../e2e/services/registry.ts';
+import { startS3 } from '../../e2e/services/s3.ts';
+import { BUILD_PATHS } from '../api/names.ts';
+import type { BuildOutcome, BuildRecord } from '../build/record.ts';
+import type { BuildRequest } from '../build/request.ts';
+import { readInitramfs } from '../initramfs/reader.ts';
+import { unpack } from '../initramfs/unpack.ts';
+import { EndpointError } from '../storage/endpoint/endpoint-error.ts';
+import { ArtifactServer } from '../storage/endpoint/server.ts';
+import { ArtifactService } from '../storage/endpoint/service.ts';
+import { type BucketUnderTest, bucketOf } from '../storage/s3/bucket-under-test.ts';
+import { S3Presigner } from '../storage/s3/presign.ts';
+import { type BuildPaths, runBuildJob } from './build-job.ts';
+
+const TOKEN = 'token-of-web';
+
+let folder: string;
+let bucket: BucketUnderTest;
+let registry: RegistryService;
+let server: ArtifactServer;
+let images: ImagePublisher;
+let endpoint: BuildRequest['endpoint'];
+let config: Record<string, unknown>;
+let paths: BuildPaths;
+
+const deadline = (): AbortSignal => AbortSignal.timeout(60_000);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'build-job-'));
+  [registry, bucket] = [await startRegistry(), bucketOf(await startS3())];
+  const authority = await CertificateAuthority.create(join(folder, 'ca'), 'test', deadline());
+  const names = ['IP:127.0.0.1'];
+  const files = await authority.issue(
+    { file: 'endpoint', commonName: 'e', names, usages: ['serverAuth'] },
+    deadline(),
+  );
+  server = new ArtifactServer({
+    certificate: { cert: await readFile(files.certificate, 'utf8'), key: await readFile(files.key, 'utf8') },
+    service: new ArtifactService({
+      store: bucket.store,
+      presigner: new S3Presigner(bucket.client, bucket.options.bucket, { seconds: 60 }),
+      nowSeconds: () => performance.now() / 1000,
+    }),
+    identify: async (token) => {
+      if (token !== TOKEN) throw new EndpointError('Unauthenticated', 'the token is not valid');
+      return { namespace: 'tenant', image: 'web', podName: 'web-1', podUid: 'u1' };
+    },
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+  });
+  const url = `https://127.0.0.1:${await server.listen(0, '127.0.0.1')}`;
+  endpoint = { url, caBundle: await readFile(authority.files.certificate, 'utf8') };
+  images = new ImagePublisher(new OciLayout(join(folder, 'layout')), registry.host);
+  config = {
+    kernel: { image: await images.publishKernel('kernel', moduleEntries('6.1.0')), cmdline: 'console=ttyS0' },
+    init: [await images.publish('init', [INIT_ENTRIES])],
+    services: [
+      {
+        name: 'web',
+        image: await images.publish('web', [[program('bin/web', 'web')]]),
+        command: ['/bin/web'],
+      },
+    ],
+  };
+});
+
+afterAll(async () => {
+  await server.close();
+  await bucket[Symbol.asyncDispose]();
+  await registry.stop();
+  await rm(folder, { recursive: true });
+});
+
+beforeEach(async () => {
+  const root = await mkdtemp(join(folder, 'pod-'));
+  paths = Object.fromEntries(
+    Object.entries(BUILD_PATHS).map(([name, path]) => [name, join(root, path)]),
+  ) as BuildPaths;
+  for (const path of [paths.request, paths.token, paths.terminationMessage])
+    await mkdir(dirname(path), { recursive: true });
+  for (const path of [paths.work, paths.config, paths.files]) await mkdir(path, { recursive: true });
+  await writeFile(paths.token, TOKEN);
+});
+
+interface Ended {
+  readonly code: number;
+  readonly outcome: BuildOutcome;
+}
+
+async function job(request: Partial<BuildRequest>, signal: AbortSignal = deadline()): Promise<Ended> {
+  const whole: BuildRequest = {
+    schema: 'linuxkit.dev/build-request/v1',
+    namespace: 'tenant',
+    image: 'web',
+    architecture: 'amd64',
+    compression: 'auto',
+    config: { inline: config },
+    files: [],
+    pullSecrets: [],
+    endpoint,
+    insecureRegistries: [],
+    ...request,
+  };
+  await writeFile(paths.request, JSON.stringify(whole));
+  const log = new PassThrough().resume();
+  const code = await runBuildJob(paths, signal, log);
+  expect(await readdir(paths.work)).toEqual([]);
+  return { code, outcome: JSON.parse(await readFile(paths.terminationMessage, 'utf8')) as BuildOutcome };
+}
+
+async function succeed(
+  request: Partial<BuildRequest>,
+): Promise<Extract<BuildOutcome, { result: 'succeeded' }>> {
+  const { code, outcome } = await job(request);
+  if (outcome.result === 'failed') throw new Error(outcome.failure.message);
+  expect(code).toBe(0);
+  return outcome;
+}
+
+async function stored(key: string): Promise<string> {
+  const { body } = await bucket.store.get(key, { signal: deadline() });
+  return text(body);
+}
+
+async function keys(prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { key } of bucket.store.list(prefix, { signal: deadline() })) found.push(key);
+  return found;
+}
+
+describe('build-job', () => {
+  it('stores an artifact below its namespace and reports its digest', async () => {
+    const outcome = await succeed({});
+    expect(outcome).toMatchObject({ reused: false });
+    expect(outcome.bytesPulled).toBeGreaterThan(0);
+    expect(outcome.bytesStored).toBeGreaterThan(0);
+    expect(Object.keys(outcome.seconds)).toEqual(['configure', 'resolve', 'verify', 'assemble', 'publish']);
+    const artifact = `tenant/web/${outcome.digest.replace(':', '-')}`;
+    const record = JSON.parse(await stored(`${artifact}/build.json`)) as BuildRecord;
+    expect(record).toMatchObject({ digest: outcome.digest, compression: 'zstd', cmdline: 'console=ttyS0' });
+    expect(await stored(`${artifact}/cmdline`)).toBe('console=ttyS0');
+    expect(await stored(`${artifact}/kernel`)).toBe('a kernel');
+    expect((await keys('')).filter((key) => !key.startsWith('tenant/'))).toEqual([]);
+  });
+
+  it('finds what it built before, and uses the cache for what changed', async () => {
+    await succeed({});
+    const before = await keys('tenant/web/');
+    const again = await succeed({});
+    expect(again).toMatchObject({ reused: true, bytesPulled: 0, bytesStored: 0 });
+    expect(await keys('tenant/web/')).toEqual(before);
+    const changed = await succeed({
+      config: { inline: { ...config, files: [{ path: 'etc/motd', contents: 'hello' }] } },
+    });
+    expect(changed).toMatchObject({ reused: false, bytesPulled: 0 });
+    expect(changed.digest).not.toBe(again.digest);
+  });
+
+  it('takes files from mounted keys, and YAML from a mounted configuration', async () => {
+    await writeFile(join(paths.config, 'image.yml'), `${JSON.stringify(config)}\n`);
+    await mkdir(join(paths.files, '0'));
+    await writeFile(join(paths.files, '0', 'password'), 'secret');
+    const files = [{ path: '/etc/app/password', mode: '0400', file: '0/password' }];
+    const { digest } = await succeed({ config: { file: 'image.yml' }, files });
+    const key = `tenant/web/${digest.replace(':', '-')}/initrd.img`;
+    const { body } = await bucket.store.get(key, { signal: deadline() });
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) chunks.push(chunk as Buffer);
+    const { nodes } = unpack(readInitramfs(Buffer.concat(chunks)));
+    expect(nodes.get('etc/app/password')).toMatchObject({ mode: 0o400, data: Buffer.from('secret') });
+
+    await writeFile(join(paths.files, '0', 'password'), 'another');
+    expect((await succeed({ config: { file: 'image.yml' }, files })).digest).not.toBe(digest);
+  });
+});
+
+describe('build-job fails', () => {
+  const failed = (reason: string, message: RegExp) => ({
+    result: 'failed',
+    failure: { reason, message: expect.stringMatching(message) as string },
+  });
+
+  it('for good over a mounted configuration, with line and column', async () => {
+    await writeFile(join(paths.config, 'image.yml'), 'kernel:\n  imagee: x\n');
+    const { code, outcome } = await job({ config: { file: 'image.yml' } });
+    expect(code).toBe(65);
+    expect(outcome).toMatchObject(failed('InvalidLinuxKitConfig', /image\.yml:2:3.*imagee/));
+  });
+
+  it('for good over an image that is not there, and stores nothing', async () => {
+    const before = await keys('');
+    const { code, outcome } = await job({
+      config: { inline: { kernel: { image: `${registry.host}/none:1` } } },
+    });
+    expect(code).toBe(65);
+    expect(outcome).toMatchObject(failed('ImageNotFound', /none:1/));
+    expect(await keys('')).toEqual(before);
+  });
+
+  it('for now over a registry that does not answer', async () => {
+    const { code, outcome } = await job({ config: { inline: { kernel: { image: '127.0.0.1:1/x:1' } } } });
+    expect(code).toBe(75);
+    expect(outcome).toMatchObject(failed('RegistryUnreachable', /127\.0\.0\.1:1/));
+  });
+
+  it('over a token that the endpoint does not know', async () => {
+    await writeFile(paths.token, 'another');
+    const inline = { ...config, files: [{ path: 'etc/never-built', contents: 'x' }] };
+    const { code, outcome } = await job({ config: { inline } });
+    expect(code).toBe(65);
+    expect(outcome).toMatchObject({ result: 'failed', failure: { reason: 'StorageDenied' } });
+  });
+
+  it('over an image of another name', async () => {
+    const inline = { ...config, files: [{ path: 'etc/of-another', contents: 'x' }] };
+    const { code, outcome } = await job({ image: 'db', config: { inline } });
+    expect(code).toBe(65);
+    expect(outcome).toMatchObject({ result: 'failed', failure: { reason: 'StorageDenied' } });
+    expect(await keys('tenant/db/')).toEqual([]);
+  });
+
+  it('for now when it is told to stop', async () => {
+    const { code, outcome } = await job({}, AbortSignal.abort());
+    expect(code).toBe(75);
+    expect(outcome).toMatchObject(failed('Cancelled', /cancelled/));
+  });
+
+  it('over pull secrets that are none, without telling what is in them', async () => {
+    await mkdir(join(paths.pullSecrets, 'mine'), { recursive: true });
+    await writeFile(join(paths.pullSecrets, 'mine', '.dockerconfigjson'), '{"auths": "s3cr3t"}');
+    const { code, outcome } = await job({ pullSecrets: ['mine'] });
+    expect(code).toBe(65);
+    expect(outcome).toMatchObject(failed('RegistryUnauthorized', /pull secret mine/));
+    expect(JSON.stringify(outcome)).not.toContain('s3cr3t');
+  });
+});
