@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto';
 import { limitExceeded, OciError } from './errors.ts';
 import { isLayerMediaType } from './layer.ts';
-import { ACCEPT_MANIFESTS, type Manifest, parseImageConfig, parseManifest } from './manifest.ts';
+import { type Manifest, parseImageConfig, parseManifest } from './manifest.ts';
 import { attestationsOf, checkPlatform, choosePlatform } from './platform.ts';
 import { formatReference } from './reference.ts';
 import { streamBlob } from './registry/blob.ts';
 import { readBody } from './registry/body.ts';
-import { connectionError } from './registry/connection.ts';
 import { withDeadline } from './registry/deadline.ts';
-import { type Endpoint, endpointsOf } from './registry/endpoint.ts';
 import type { RegistryClientOptions } from './registry/options.ts';
+import { DocumentReader, type ServedDocument } from './registry/reader.ts';
 import { Transport } from './registry/transport.ts';
 import type { ImageSource } from './source.ts';
 import {
@@ -19,15 +17,7 @@ import {
   isDigest,
   type Platform,
   type ResolvedImage,
-  sha256Digest,
 } from './types.ts';
-
-/** A manifest as it was served, its digest computed from its bytes. */
-export interface FetchedManifest {
-  readonly manifest: Manifest;
-  readonly digest: Digest;
-  readonly bytes: Buffer;
-}
 
 /** The tag that a reference without tag and digest stands for. */
 const DEFAULT_TAG = 'latest';
@@ -36,26 +26,26 @@ const MAX_INDEX_DEPTH = 3;
 
 /** Reads images from OCI registries (OCI distribution-spec, "Pull"), mirrors first where there are any. */
 export class RegistryClient implements ImageSource, AsyncDisposable {
-  readonly #options: RegistryClientOptions;
   readonly #transport: Transport;
+  readonly #reader: DocumentReader;
 
   constructor(options: RegistryClientOptions = {}) {
-    this.#options = options;
     this.#transport = new Transport(options);
+    this.#reader = new DocumentReader(this.#transport, options);
   }
 
   async resolveDigest(reference: ImageReference, signal: AbortSignal): Promise<Digest> {
     if (reference.digest !== undefined) return reference.digest;
     const what = `image ${formatReference(reference)}`;
-    const { documentTimeout } = this.#transport.limits;
-    const announced = await this.#fromAny(reference, signal, (endpoint) =>
-      withDeadline(signal, documentTimeout, what, (deadline) =>
-        this.#announcedDigest(endpoint, reference, what, deadline),
-      ),
+    const announced = await this.#reader.announcedDigest(
+      reference,
+      reference.tag ?? DEFAULT_TAG,
+      signal,
+      what,
     );
     // The header is optional, and may be of another algorithm.
     if (announced !== undefined && isDigest(announced)) return announced;
-    return (await this.fetchManifest(reference, signal)).digest;
+    return (await this.fetchDocument(reference, signal)).digest;
   }
 
   async resolve(reference: ImageReference, platform: Platform, signal: AbortSignal): Promise<ResolvedImage> {
@@ -71,7 +61,7 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
       fetched = await this.fetchManifest({ ...reference, digest: chosen.digest }, signal, chosen);
     }
     const { manifest, digest } = fetched;
-    const document = await this.#document(reference, manifest.config, signal);
+    const document = await this.readBlob(reference, manifest.config, signal);
     const config = parseImageConfig(document, `${name} (configuration ${manifest.config.digest})`);
     checkPlatform(config, platform, name);
     if (config.diffIds.length !== manifest.layers.length) {
@@ -100,35 +90,54 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
   }
 
   /**
-   * The manifest or index that the reference names, verified against its digest if it has one, and
-   * against a descriptor's size if one is given.
+   * The document that the reference names, image, index or artifact, verified against its digest if
+   * it has one, and against a descriptor's size if one is given.
    */
-  async fetchManifest(
+  async fetchDocument(
     reference: ImageReference,
     signal: AbortSignal,
     descriptor?: Descriptor,
-  ): Promise<FetchedManifest> {
+  ): Promise<ServedDocument> {
+    const name = reference.digest ?? reference.tag ?? DEFAULT_TAG;
     const what = `image ${formatReference(reference)}`;
-    const wanted = reference.digest ?? reference.tag ?? DEFAULT_TAG;
-    const { documentTimeout } = this.#transport.limits;
-    return this.#fromAny(reference, signal, async (endpoint) => {
-      const where = `${what}: manifest from registry ${endpoint.name}`;
-      const { bytes, headers } = await withDeadline(signal, documentTimeout, where, (deadline) =>
-        this.#get(endpoint, `manifests/${wanted}`, what, deadline),
+    return this.#reader.manifest(reference, name, signal, { what, descriptor });
+  }
+
+  /**
+   * What refers to a manifest, of one artifact type (OCI distribution-spec, "Listing Referrers"): by
+   * the registry's own list, or the tag that stands in for it where there is none.
+   */
+  async listReferrers(
+    reference: ImageReference,
+    digest: Digest,
+    artifactType: string,
+    signal: AbortSignal,
+  ): Promise<readonly Descriptor[]> {
+    const what = `image ${formatReference(reference)}: what refers to ${digest}`;
+    const lists = [
+      () => this.#reader.referrers(reference, digest, artifactType, signal, what),
+      () => this.#unlessMissing(this.#reader.manifest(reference, digest.replace(':', '-'), signal, { what })),
+    ];
+    for (const list of lists) {
+      const document = await list();
+      if (document === undefined) continue;
+      const manifest = parseManifest(document.bytes, document.contentType, document.where);
+      if (manifest.kind !== 'index') continue;
+      const found = manifest.manifests.filter(
+        (entry) => (entry.artifactType ?? artifactType) === artifactType,
       );
-      const digest = digestOf(bytes);
-      if (reference.digest !== undefined && digest !== reference.digest)
-        throw digestMismatch(where, reference.digest, digest);
-      if (descriptor !== undefined && descriptor.size !== bytes.length) {
-        const sizes = `should have ${descriptor.size} bytes, but it has ${bytes.length}`;
-        throw new OciError('SizeMismatch', `${where}: ${digest} ${sizes}`);
-      }
-      const announced = headers['docker-content-digest'];
-      if (announced !== undefined && isDigest(announced) && announced !== digest) {
-        throw digestMismatch(where, announced, digest);
-      }
-      return { manifest: parseManifest(bytes, headers['content-type'], where), digest, bytes };
-    });
+      if (found.length > 0) return found;
+    }
+    return [];
+  }
+
+  async #unlessMissing<T>(promise: Promise<T>): Promise<T | undefined> {
+    try {
+      return await promise;
+    } catch (error) {
+      if (error instanceof OciError && error.code === 'ImageNotFound') return undefined;
+      throw error;
+    }
   }
 
   openBlob(
@@ -140,7 +149,7 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
     const { limits } = this.#transport;
     if (descriptor.size > limits.maxBlobBytes) throw limitExceeded('maxBlobBytes', limits.maxBlobBytes, what);
     const open = (offset: number): ReturnType<Transport['request']> =>
-      this.#fromAny(reference, signal, (endpoint) => {
+      this.#reader.fromAny(reference, signal, (endpoint) => {
         const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
         return this.#transport.request({
           endpoint,
@@ -163,8 +172,9 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
     });
   }
 
-  async #document(reference: ImageReference, descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
-    const where = `image ${formatReference(reference)}: configuration ${descriptor.digest}`;
+  /** A small blob, whole and verified. Throws `LimitExceeded` on more than `maxConfigBytes`. */
+  async readBlob(reference: ImageReference, descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
+    const where = `image ${formatReference(reference)}: ${descriptor.digest}`;
     const { maxConfigBytes, documentTimeout } = this.#transport.limits;
     if (descriptor.size > maxConfigBytes) throw limitExceeded('maxConfigBytes', maxConfigBytes, where);
     const limit = { name: 'maxConfigBytes', bytes: maxConfigBytes };
@@ -173,97 +183,17 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
     );
   }
 
-  async #announcedDigest(
-    endpoint: Endpoint,
-    reference: ImageReference,
-    what: string,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
-    const path = `manifests/${reference.tag ?? DEFAULT_TAG}`;
-    const headers = { accept: ACCEPT_MANIFESTS };
-    try {
-      const response = await this.#transport.request({
-        endpoint,
-        method: 'HEAD',
-        path,
-        headers,
-        signal,
-        what,
-      });
-      await response.body.dump();
-      return response.headers['docker-content-digest'];
-    } catch (error) {
-      // Some registries do not know HEAD; GET will tell.
-      if (error instanceof OciError && error.code === 'RegistryRefused') return undefined;
-      throw error;
-    }
-  }
-
-  async #get(
-    endpoint: Endpoint,
-    path: string,
-    what: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly bytes: Buffer; readonly headers: Readonly<Record<string, string>> }> {
-    const headers = { accept: ACCEPT_MANIFESTS };
-    const limit = { name: 'maxManifestBytes', bytes: this.#transport.limits.maxManifestBytes };
-    for (let failures = 1; ; failures++) {
-      const response = await this.#transport.request({
-        endpoint,
-        method: 'GET',
-        path,
-        headers,
-        signal,
-        what,
-      });
-      try {
-        return { bytes: await readBody(response.body, limit, what), headers: response.headers };
-      } catch (error) {
-        const broken = connectionError(error, signal);
-        if (broken === error || signal.aborted) throw broken;
-        const pause = this.#transport.pause(failures);
-        if (pause === undefined) {
-          const message = `${what}: registry ${endpoint.name} breaks off its answers; check the network`;
-          throw new OciError('RegistryUnreachable', message, { cause: broken });
-        }
-        await this.#transport.sleep(pause, signal);
-      }
-    }
-  }
-
-  /** Asks each endpoint in turn. The registry's own answer is what counts when all fail. */
-  async #fromAny<T>(
+  /** The manifest or index that the reference names, verified as by {@link fetchDocument}, and read. */
+  async fetchManifest(
     reference: ImageReference,
     signal: AbortSignal,
-    ask: (endpoint: Endpoint) => Promise<T>,
-  ): Promise<T> {
-    const endpoints = endpointsOf(reference, this.#options);
-    const mirrors: string[] = [];
-    for (const [at, endpoint] of endpoints.entries()) {
-      try {
-        return await ask(endpoint);
-      } catch (error) {
-        if (signal.aborted || !(error instanceof OciError)) throw error;
-        if (at < endpoints.length - 1) mirrors.push(`${endpoint.name} (${error.code})`);
-        else if (mirrors.length === 0) throw error;
-        else
-          throw new OciError(error.code, `${error.message}; mirrors failed too: ${mirrors.join(', ')}`, {
-            cause: error,
-          });
-      }
-    }
-    throw new Error('a registry without endpoints');
+    descriptor?: Descriptor,
+  ): Promise<{ readonly manifest: Manifest; readonly digest: Digest }> {
+    const { bytes, digest, contentType, where } = await this.fetchDocument(reference, signal, descriptor);
+    return { manifest: parseManifest(bytes, contentType, where), digest };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
   }
-}
-
-function digestOf(bytes: Uint8Array): Digest {
-  return sha256Digest(createHash('sha256').update(bytes).digest('hex'));
-}
-
-function digestMismatch(where: string, wanted: Digest, actual: Digest): OciError {
-  return new OciError('DigestMismatch', `${where}: it should be ${wanted}, but what came is ${actual}`);
 }
