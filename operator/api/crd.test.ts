@@ -7,7 +7,7 @@ import { SchemaError, structuralSchema } from './structural.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-test.each([...generatedFiles()])('%s is what the schemas say', async (path, content) => {
+test.each([...(await generatedFiles())])('%s is what the schemas say', async (path, content) => {
   expect(await readFile(join(ROOT, path), 'utf8')).toBe(content);
 });
 

@@ -3,24 +3,29 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dump } from 'js-yaml';
 import { customResourceDefinitions } from './crd.ts';
+import { withTables } from './documentation.ts';
 
 /**
  * `node operator/api/generate.ts` writes the CustomResourceDefinitions, once plain below `crds/`
- * and once as templates of the chart; with `--check` it writes nothing and exits with 1 if a
- * file differs from what it would write.
+ * and once as templates of the chart, and the tables of the pages on the two kinds; with `--check`
+ * it writes nothing and exits with 1 if a file differs from what it would write.
  */
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const HEADER = '# Generated from operator/api by operator/api/generate.ts. Do not edit.\n';
 
+/** Pages written by hand around generated tables. */
+const PAGES = ['docs/linuxkitimage.md', 'docs/linuxkitmachine.md'];
+
 /** Every generated file: path from the repository's root, and content. */
-export function generatedFiles(): ReadonlyMap<string, string> {
+export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>();
   for (const [name, definition] of customResourceDefinitions()) {
     const plain = yaml(definition);
     files.set(`crds/${name}`, HEADER + plain);
     files.set(`charts/linuxkit-operator/templates/crds/${name}`, HEADER + chartTemplate(plain));
   }
+  for (const page of PAGES) files.set(page, withTables(await readFile(join(ROOT, page), 'utf8')));
   return files;
 }
 
@@ -41,7 +46,7 @@ function chartTemplate(plain: string): string {
 
 async function main(check: boolean): Promise<number> {
   let different = 0;
-  for (const [path, content] of generatedFiles()) {
+  for (const [path, content] of await generatedFiles()) {
     const file = join(ROOT, path);
     const present = await readFile(file, 'utf8').catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;

@@ -48,9 +48,6 @@ export const objectMeta = z.object({
   ownerReferences: z.array(ownerReference).optional(),
 });
 
-export type ObjectMeta = Immutable<z.infer<typeof objectMeta>>;
-export type OwnerReference = Immutable<z.infer<typeof ownerReference>>;
-
 export type ObjectErrorCode = 'InvalidObject';
 
 /** An object that does not fit its schema. The message names each field path and what is wrong with it. */

@@ -42,5 +42,3 @@ export function quantityValue(quantity: string | number): number | undefined {
 export const quantity = z
   .union([z.string().max(64).regex(QUANTITY_PATTERN), z.int()])
   .meta({ 'x-kubernetes-int-or-string': true });
-
-export type Quantity = z.infer<typeof quantity>;

@@ -65,7 +65,5 @@ export function listMap(...keys: readonly string[]): Record<string, unknown> {
 
 /** A list whose owner owns all of it. */
 export const ATOMIC_LIST: Record<string, unknown> = { 'x-kubernetes-list-type': 'atomic' };
-/** A list of distinct scalars. */
-export const SET_LIST: Record<string, unknown> = { 'x-kubernetes-list-type': 'set' };
 /** An object that is owned whole. */
 export const ATOMIC_MAP: Record<string, unknown> = { 'x-kubernetes-map-type': 'atomic' };

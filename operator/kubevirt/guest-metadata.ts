@@ -11,7 +11,7 @@ import type { Metadata } from './types.ts';
  */
 
 /** The key, and so the file on the CD-ROM, that the metadata package looks for first. */
-export const METADATA_KEY = 'user-data';
+const METADATA_KEY = 'user-data';
 
 /** A ConfigMap holds at most 1 MiB; some of it is not ours to fill. */
 const LONGEST_METADATA = 1_000_000;
