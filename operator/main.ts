@@ -13,6 +13,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   build: async () => (await import('./cli/build.ts')).registerBuild,
   run: async () => (await import('./cli/run.ts')).registerRun,
   'build-job': async () => (await import('./cli/build-job.ts')).registerBuildJob,
+  manager: async () => (await import('./cli/manager.ts')).registerManager,
   'boot-registry': async () => (await import('./cli/boot-registry.ts')).registerBootRegistry,
 };
 

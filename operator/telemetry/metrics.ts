@@ -270,6 +270,25 @@ export class Metrics {
     artifactRemoved: (reason: 'history' | 'deleted'): void => this.#artifactsRemoved.inc({ reason }),
   };
 
+  readonly #endpointRequests = this.#counter(
+    'linuxkit_artifact_endpoint_requests_total',
+    'Requests of build pods to the artifact endpoint, by route and HTTP status.',
+    ['route', 'code'],
+  );
+  readonly #endpointSeconds = this.#histogram(
+    'linuxkit_artifact_endpoint_request_duration_seconds',
+    'Seconds of a request to the artifact endpoint.',
+    ['route'],
+    REQUEST_BUCKETS,
+  );
+
+  readonly endpoint = {
+    request: (r: { readonly route: string; readonly status: number; readonly seconds: number }): void => {
+      this.#endpointRequests.inc({ route: r.route, code: String(r.status) });
+      this.#endpointSeconds.observe({ route: r.route }, r.seconds);
+    },
+  };
+
   readonly #machines = this.#gauge('linuxkit_machines', 'Virtual machines by state.', ['state']);
   readonly #machinesOutdated = this.#gauge(
     'linuxkit_machines_by_digest',

@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { GROUP } from '../../api/names.ts';
+import { StorageProbe } from '../../bootregistry/storage-probe.ts';
+import { ENGINE_SALTS } from '../../build/salts.ts';
+import { imageCaches } from '../../controllers/image/caches.ts';
+import { createImageController } from '../../controllers/image/controller.ts';
+import { machineCaches } from '../../controllers/machine/caches.ts';
+import { censusOf } from '../../controllers/machine/census.ts';
+import { machineController } from '../../controllers/machine/controller.ts';
+import { CodedError, messageOf } from '../../errors.ts';
+import { ClusterAccess } from '../../runtime/access.ts';
+import { ApiClient } from '../../runtime/api-client.ts';
+import type { Controller } from '../../runtime/controller.ts';
+import { ApiEventRecorder } from '../../runtime/event-recorder.ts';
+import { type HealthCheck, HealthServer } from '../../runtime/health-server.ts';
+import { LeaderElector } from '../../runtime/leader-elector.ts';
+import { ensureBucket, probeBucket } from '../../storage/s3/bucket.ts';
+import { createS3Client } from '../../storage/s3/client.ts';
+import { s3OptionsFromEnvironment } from '../../storage/s3/options.ts';
+import { S3Store } from '../../storage/s3/s3-store.ts';
+import { createLogger, type Logger } from '../../telemetry/logger.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { engineName, engineVersion } from '../version.ts';
+import { ArtifactEndpoint } from './artifact-endpoint.ts';
+import { countImageStates } from './image-states.ts';
+import type { ManagerSettings } from './settings.ts';
+import { storageCredentials } from './storage-credentials.ts';
+
+export class ManagerError extends CodedError<'LeadershipLost'> {}
+
+/** A reconcile ends at its deadline of a minute; one that does not will never end. */
+const STUCK_SECONDS = 600;
+
+/**
+ * Runs a manager until `stop` aborts: probes and metrics at once, the artifact endpoint and the caches
+ * in every replica, the controllers in the one that leads. Throws `LeadershipLost` when another may
+ * lead from now on: the process must end then, and be started anew.
+ */
+export async function runManager(settings: ManagerSettings, stop: AbortSignal): Promise<void> {
+  const logger = createLogger({ level: settings.logLevel });
+  const metrics = new Metrics({ version: engineVersion() });
+  const checks = new Map<string, () => string | undefined>([['started', () => 'not yet']]);
+  const controllers: Controller[] = [];
+  await using health = await HealthServer.start({
+    host: settings.healthListen,
+    port: settings.healthPort,
+    live: [{ name: 'workers', check: () => stuckWorker(controllers) }],
+    ready: [{ name: 'manager', check: () => firstProblem(checks) }],
+    metrics: () => metrics.page(),
+  });
+  logger.info('manager starts', { version: engineVersion(), health: health.port });
+
+  await using access = ClusterAccess.load({
+    ...(settings.kubeconfig === undefined ? {} : { file: settings.kubeconfig }),
+    ...(settings.context === undefined ? {} : { context: settings.context }),
+  });
+  const client = new ApiClient(access, { userAgent: engineName(), metrics: metrics.client });
+  const namespace = settings.namespace ?? access.namespace;
+  // A name of its own for each start: a container that was restarted must not take itself for its predecessor.
+  const identity = `${settings.identity ?? hostname()}_${randomBytes(4).toString('hex')}`;
+
+  // Everything below ends with this: a part that fails takes the others with it.
+  const failed = new AbortController();
+  const signal = AbortSignal.any([stop, failed.signal]);
+  const parts: Promise<void>[] = [];
+  const run = (name: string, part: Promise<unknown>): void => {
+    const watched = part.then(
+      () => undefined,
+      (error: unknown) => {
+        if (!signal.aborted)
+          logger.error('a part of the manager failed', { part: name, error: messageOf(error) });
+        failed.abort(error);
+      },
+    );
+    parts.push(watched);
+  };
+
+  const where = settings.watchNamespace === undefined ? {} : { namespace: settings.watchNamespace };
+  const common = { ...where, logger, metrics: metrics.watch };
+  const caches = imageCaches(client, common);
+  const fleet = machineCaches(client, common, { images: caches.images, machines: caches.machines });
+  const informers = new Set([...Object.values(caches), ...Object.values(fleet)]);
+  for (const informer of informers) run('cache', informer.run(signal));
+  // KubeVirt's kinds are not waited for: without KubeVirt, machines say so and images build all the same.
+  checks.set('caches', () =>
+    Object.values(caches).every(({ hasSynced }) => hasSynced) ? undefined : 'are being filled',
+  );
+  metrics.onScrape(() => {
+    metrics.images.states(countImageStates(caches.images.list()));
+    const { states, digests } = censusOf(fleet.machines.list());
+    metrics.machines.states(states);
+    metrics.machines.digests(digests);
+    for (const { queue } of controllers) queue.observe();
+  });
+
+  try {
+    const options = await storageOptions(settings, client, namespace, logger, signal);
+    const s3 = createS3Client(options);
+    const store = new S3Store(s3, options.bucket);
+    using probe = new StorageProbe(async (deadline) => {
+      await ensureBucket(s3, options, deadline);
+      await probeBucket(s3, options.bucket, deadline);
+    });
+    checks.set('storage', () => probe.problem);
+    run('storage probe', probe.start());
+
+    const url = `https://${settings.artifactsHost}`;
+    await using endpoint = await ArtifactEndpoint.start(
+      { client, s3, bucket: options.bucket, store, logger, observe: metrics.endpoint.request },
+      {
+        listen: settings.artifactsListen,
+        port: settings.artifactsPort,
+        url,
+        secret: { namespace, name: settings.certificateSecret },
+      },
+      signal,
+    );
+    run('serving certificate', endpoint.run(signal));
+
+    const recorder = (name: string): ApiEventRecorder => {
+      const made = new ApiEventRecorder(client, {
+        controller: `${GROUP}/${name}`,
+        instance: identity,
+        logger,
+      });
+      run('events', made.run(signal));
+      return made;
+    };
+    controllers.push(
+      createImageController(
+        {
+          client,
+          caches,
+          store,
+          events: recorder('image-controller'),
+          metrics: metrics.images,
+          salts: ENGINE_SALTS,
+          insecureRegistries: settings.insecureRegistry,
+          graceMs: settings.artifactGrace,
+          jobTtlMs: settings.jobTtl,
+          endpoint: () => ({ url, caBundle: endpoint.caBundle }),
+          builder: {
+            image: settings.builderImage,
+            imagePullPolicy: settings.builderImagePullPolicy,
+            imagePullSecrets: settings.builderImagePullSecret,
+            serviceAccount: settings.builderServiceAccount,
+            args: ['build-job'],
+            resources: settings.builderResources,
+            workSize: settings.builderWorkSize,
+            nodeSelector: settings.builderNodeSelector,
+          },
+        },
+        { logger, metrics, workers: settings.workers },
+      ),
+      machineController({
+        ...where,
+        client,
+        caches: fleet,
+        recorder: recorder('machine-controller'),
+        render: { bootRegistryHost: settings.bootRegistry },
+        onRestart: () => metrics.machines.restarted('Rollout'),
+        logger,
+        metrics,
+        workers: settings.workers,
+      }),
+    );
+    const elector = new LeaderElector(client, {
+      lease: { namespace, name: settings.lease },
+      identity,
+      logger,
+      metrics: metrics.election,
+    });
+    checks.delete('started');
+    const term = await elector.run(signal, async (leading) => {
+      await Promise.all(controllers.map((controller) => controller.run(leading)));
+    });
+    if (term === 'lost')
+      throw new ManagerError('LeadershipLost', 'another replica may lead now: this one ends');
+    signal.throwIfAborted();
+  } catch (error) {
+    if (!signal.aborted || failed.signal.aborted) throw failed.signal.aborted ? failed.signal.reason : error;
+  } finally {
+    logger.info('manager stops');
+    failed.abort(new Error('the manager stops'));
+    await Promise.all(parts);
+  }
+}
+
+async function storageOptions(
+  settings: ManagerSettings,
+  client: ApiClient,
+  namespace: string,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof s3OptionsFromEnvironment>> {
+  const options = s3OptionsFromEnvironment(process.env);
+  if (settings.storageCredentialsSecret === undefined) return options;
+  const key = { namespace, name: settings.storageCredentialsSecret };
+  return { ...options, credentials: await storageCredentials(client, key, { logger, signal }) };
+}
+
+function firstProblem(checks: ReadonlyMap<string, HealthCheck['check']>): string | undefined {
+  for (const [name, check] of checks) {
+    const problem = check();
+    if (problem !== undefined) return `${name}: ${problem}`;
+  }
+  return undefined;
+}
+
+function stuckWorker(controllers: readonly Controller[]): string | undefined {
+  const stuck = controllers.find(({ queue }) => queue.longestWork() > STUCK_SECONDS);
+  return stuck === undefined
+    ? undefined
+    : `a worker of controller ${stuck.name} has been at one object for over ${STUCK_SECONDS} s`;
+}
