@@ -44,6 +44,8 @@ const OCI_REASONS: Readonly<Record<OciErrorCode, BuildFailureReason>> = {
   InvalidTar: 'ImagePullFailed',
   InvalidLayer: 'ImagePullFailed',
   UnsafePath: 'ImagePullFailed',
+  VerificationFailed: 'InputVerificationFailed',
+  InvalidPolicy: 'InvalidLinuxKitConfig',
   LimitExceeded: 'LimitExceeded',
 };
 

@@ -10,6 +10,7 @@ import { CodedError } from '../errors.ts';
  * - `InvalidManifest`, `PlatformMissing`, `UnsupportedMediaType`: what it served cannot be used.
  * - `DigestMismatch`, `SizeMismatch`: it served other bytes than the descriptor promises.
  * - `InvalidTar`, `InvalidLayer`, `UnsafePath`: a layer is damaged, or hostile.
+ * - `VerificationFailed`: no signature that the policy accepts. `InvalidPolicy`: the policy itself cannot be used.
  * - `LimitExceeded`: a named limit was hit; the message carries its name.
  */
 export type OciErrorCode =
@@ -28,6 +29,8 @@ export type OciErrorCode =
   | 'InvalidTar'
   | 'InvalidLayer'
   | 'UnsafePath'
+  | 'VerificationFailed'
+  | 'InvalidPolicy'
   | 'LimitExceeded';
 
 export class OciError extends CodedError<OciErrorCode> {}
