@@ -18,7 +18,9 @@ export interface MachineOptions {
   readonly memory?: string;
   /** 2 without it. */
   readonly cpus?: number;
-  /** More arguments: disks, port forwardings, devices. */
+  /** TCP ports of this machine's loopback, by those of the guest to which they lead. */
+  readonly forward?: Readonly<Record<number, number>>;
+  /** More arguments: disks, devices. */
   readonly args?: readonly string[];
   /** Ends the machine. */
   readonly signal?: AbortSignal;
@@ -105,10 +107,14 @@ export class Machine {
 export function commandLine(options: MachineOptions, monitor: string): readonly string[] {
   const fixed =
     '-machine q35 -accel tcg,thread=multi -cpu max -nographic -no-reboot ' +
-    '-mon chardev=monitor,mode=control -netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile=';
+    '-mon chardev=monitor,mode=control -device virtio-net-pci,netdev=net0,romfile=';
+  const forwarded = Object.entries(options.forward ?? {}).map(
+    ([guest, host]) => `,hostfwd=tcp:127.0.0.1:${host}-:${guest}`,
+  );
   return fixed
     .split(' ')
     .concat('-smp', String(options.cpus ?? 2), '-m', options.memory ?? '512M')
+    .concat('-netdev', `user,id=net0${forwarded.join('')}`)
     .concat('-chardev', `socket,id=monitor,path=${monitor},server=on,wait=off`)
     .concat('-kernel', options.kernel, '-initrd', options.initrd, '-append', options.cmdline)
     .concat(options.args ?? []);

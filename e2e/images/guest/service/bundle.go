@@ -135,28 +135,8 @@ func makeCgroup(name string) error {
 // attach gives the created, not yet started container its interfaces and keeps its
 // namespaces under the paths asked for.
 func (b *bundle) attach(pid int) error {
-	id := strconv.Itoa(pid)
 	for _, link := range b.runtime.Interfaces {
-		if link.Add != "" {
-			command := []string{"link", "add", "name", link.Name, "type", link.Add}
-			if link.Peer != "" {
-				command = append(command, "peer", "name", link.Peer)
-			}
-			// A kind of interface that cannot be moved is made inside the container's namespace.
-			var err error
-			if link.CreateInRoot || link.Add == "veth" {
-				err = execute("/sbin/ip", command...)
-			} else {
-				err = execute("/usr/bin/nsenter", append([]string{"-t", id, "-n", "/sbin/ip"}, command...)...)
-				if err == nil {
-					continue
-				}
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if err := execute("/sbin/ip", "link", "set", link.Name, "netns", id); err != nil {
+		if err := attachInterface(link, pid); err != nil {
 			return err
 		}
 	}
@@ -177,11 +157,26 @@ func (b *bundle) attach(pid int) error {
 			return err
 		}
 		file.Close()
-		if err := syscall.Mount("/proc/"+id+"/ns/"+kind, path, "", syscall.MS_BIND, ""); err != nil {
+		if err := syscall.Mount("/proc/"+strconv.Itoa(pid)+"/ns/"+kind, path, "", syscall.MS_BIND, ""); err != nil {
 			return fmt.Errorf("keeping the %s namespace at %s: %w", kind, path, err)
 		}
 	}
 	return nil
+}
+
+// attachInterface gives an interface to a process's network namespace, made there if it is
+// to be made. Of a pair the second end stays; some kinds must be made in the machine's own
+// namespace and moved.
+func attachInterface(link interfaceSpec, pid int) error {
+	if link.Add != "" && link.Add != "veth" && !link.CreateInRoot {
+		return addLink(link.Name, link.Add, "", pid)
+	}
+	if link.Add != "" {
+		if err := addLink(link.Name, link.Add, link.Peer, 0); err != nil {
+			return err
+		}
+	}
+	return moveLink(link.Name, pid)
 }
 
 // release takes the root file system away again after the container's end.
