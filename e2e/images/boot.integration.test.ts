@@ -1,8 +1,8 @@
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { findFreePort } from '../cluster/ports.ts';
 import { run } from '../process/run.ts';
 import { cacheFolder } from '../tools/cache.ts';
 import { exampleFile, Testbed } from './testbed.ts';
@@ -24,7 +24,7 @@ afterAll(async () => {
 test('the minimal example runs its containers, serves its page, and goes down by its power button', async ({
   signal,
 }) => {
-  const port = await freePort();
+  const port = await findFreePort();
   await using machine = await testbed.boot(await exampleFile('minimal.yml'), {
     signal,
     forward: { 80: port },
@@ -185,13 +185,4 @@ async function metadataDisk(folder: string, signal: AbortSignal): Promise<string
     env: { LD_LIBRARY_PATH: libraries.join(':') },
   });
   return disk;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
