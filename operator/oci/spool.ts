@@ -7,6 +7,8 @@ import { join } from 'node:path';
 export interface Spool extends AsyncDisposable {
   /** Bytes written so far. */
   readonly size: number;
+  /** Of the open file that the bytes are in, from its beginning: for readers that know how to read a file themselves. */
+  readonly descriptor: number;
   /** Resolves when the owner may reuse the chunk. Calls must not overlap. */
   append(chunk: Uint8Array): Promise<void>;
   /** Yields `length` bytes from `offset`. The chunks stay as they are for as long as they are held. */
@@ -77,6 +79,10 @@ class FileSpool implements Spool {
 
   get size(): number {
     return this.#size;
+  }
+
+  get descriptor(): number {
+    return this.#file.fd;
   }
 
   async append(chunk: Uint8Array): Promise<void> {
