@@ -29,6 +29,9 @@ export interface MachineOptions {
 /** Milliseconds between asking QEMU to end and killing it. */
 const GRACE = 5_000;
 
+/** Of Debian's package qemu-system-x86. */
+const EMULATOR = 'qemu-system-x86_64';
+
 /** Longest time for installing the emulator where it is missing, in milliseconds. */
 const INSTALL_DEADLINE = 900_000;
 
@@ -53,7 +56,7 @@ export class Machine {
 
   constructor(folder: string, options: MachineOptions) {
     this.#folder = folder;
-    const child = spawn('qemu-system-x86_64', commandLine(options, this.#monitor), {
+    const child = spawn(EMULATOR, commandLine(options, this.#monitor), {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
