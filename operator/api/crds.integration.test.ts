@@ -46,7 +46,7 @@ beforeAll(async () => {
     async () => (await kubectl(['get', 'linuxkit', '-A'])) !== undefined,
     {
       signal,
-      timeout: 30_000,
+      timeout: 60_000,
     },
   );
 });

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { load } from 'js-yaml';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { ControlPlane } from '../../../e2e/cluster/control-plane.ts';
 import { reconcileAll } from '../../../e2e/kubevirt/controller.ts';
 import { kubeVirtCrds } from '../../../e2e/kubevirt/manifests.ts';
@@ -80,6 +80,9 @@ afterAll(async () => {
   await plane.stop();
 });
 
+// Each test is a few waits of seconds; on a busy machine they may take minutes together.
+vi.setConfig({ testTimeout: 300_000 });
+
 beforeEach(async () => {
   count += 1;
   namespace = `test-${count}`;
@@ -112,7 +115,7 @@ async function applyCrd(document: string): Promise<void> {
         (condition) => condition.type === 'Established' && condition.status === 'True',
       );
     },
-    { signal, timeout: 30_000 },
+    { signal, timeout: 60_000 },
   );
 }
 
@@ -200,7 +203,7 @@ async function untilReady(reason: string, digest?: string, name = 'web'): Promis
       }
       return status;
     },
-    { signal, timeout: 20_000 },
+    { signal, timeout: 90_000 },
   );
 }
 
@@ -256,7 +259,7 @@ test('and finds it once it is there; then waits for its image, and runs it', asy
   const { resourceVersion } = (await readMachine()).metadata;
   const looks = reconciled;
   await writeImage({ ...artifact, reason: 'Requested' });
-  await waitFor('another look', () => reconciled > looks, { signal, timeout: 10_000 });
+  await waitFor('another look', () => reconciled > looks, { signal, timeout: 60_000 });
   expect((await readMachine()).metadata.resourceVersion).toBe(resourceVersion);
   expect((await client.get(VIRTUAL_MACHINES, key, { signal })).metadata.generation).toBe(
     before.metadata.generation,
@@ -336,7 +339,7 @@ test('a machine of somebody else is left alone, and said so', async () => {
   expect(status.conditions?.find((condition) => condition.type === 'Stalled')?.message).toContain('web-1');
   await waitFor('web-0 to run', async () => (await readMachine()).status?.machines?.[0]?.ready, {
     signal,
-    timeout: 30_000,
+    timeout: 60_000,
   });
   const key = { namespace, name: 'web-1' };
   expect((await client.get(VIRTUAL_MACHINES, key, { signal })).spec).toEqual(made.spec);
@@ -358,12 +361,12 @@ test('what somebody changed by hand is brought back', async () => {
   await waitFor(
     'the run strategy',
     async () => (await client.get(VIRTUAL_MACHINES, key, { signal })).spec.runStrategy === 'Always',
-    { signal, timeout: 30_000 },
+    { signal, timeout: 60_000 },
   );
   await client.delete(VIRTUAL_MACHINES, key, { signal, propagation: 'Background' });
   await waitFor('another', async () => (await client.find(VIRTUAL_MACHINES, key, { signal })) !== undefined, {
     signal,
-    timeout: 30_000,
+    timeout: 60_000,
   });
   await untilReady('UpToDate');
 });
@@ -388,7 +391,7 @@ test('metadata goes into ConfigMaps, which go with the machines that were starte
       const all = await data();
       return all.length === 1 && all[0]?.includes('two-0');
     },
-    { signal, timeout: 30_000 },
+    { signal, timeout: 60_000 },
   );
   await untilReady('UpToDate');
 });
@@ -405,7 +408,7 @@ test('scales down from the top, halts, and leaves nothing behind', async () => {
       const { items } = await client.list(VIRTUAL_MACHINES, { namespace, signal });
       return items.length === 1 && items[0]?.metadata.name === 'web-0';
     },
-    { signal, timeout: 30_000 },
+    { signal, timeout: 60_000 },
   );
   await writeMachine({ replicas: 1, runStrategy: 'Halted' });
   await untilReady('Halted');
@@ -420,7 +423,7 @@ test('scales down from the top, halts, and leaves nothing behind', async () => {
       );
       return lists.every((list) => list.items.length === 0);
     },
-    { signal, timeout: 20_000 },
+    { signal, timeout: 90_000 },
   );
 });
 
