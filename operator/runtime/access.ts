@@ -83,12 +83,11 @@ export class ClusterAccess implements AsyncDisposable {
       await this.#config.applyToHTTPSOptions(options);
     } catch (error) {
       // The message of an exec plugin's failure may quote its output, and with it a token.
+      const secretive = this.#config.getCurrentUser()?.exec !== undefined;
+      const why = secretive ? 'the exec plugin failed' : messageOf(error);
       throw new ClusterAccessError(
         'CredentialsFailed',
-        'cannot obtain credentials for the API server from the kubeconfig',
-        {
-          cause: error instanceof Error ? error.name : undefined,
-        },
+        `cannot obtain credentials for the API server: ${why}`,
       );
     }
     const headers: Record<string, string> = {};

@@ -51,8 +51,3 @@ export function reasonOf(signal: AbortSignal): Error {
 export function microTime(ms: number): string {
   return new Date(ms).toISOString().replace('Z', '000Z');
 }
-
-/** RFC 3339 without fraction, UTC: the form of Kubernetes' Time. */
-export function kubeTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
-}

@@ -77,6 +77,8 @@ interface Known {
   readonly namespace: string;
   count: number;
   lastAt: number;
+  /** An update of its count waits to be written. */
+  counting: boolean;
 }
 
 /** Writes events through the API, in the background, one after the other. */
@@ -106,8 +108,10 @@ export class ApiEventRecorder implements EventRecorder {
     if (known !== undefined && now - known.lastAt < SERIES_MS) {
       known.count++;
       known.lastAt = now;
-      // Telling 2, 4, 8, … of a repeated event keeps its count honest at a bounded price.
-      if ((known.count & (known.count - 1)) === 0) this.#enqueue(() => this.#countUp(known));
+      // Telling the count at 2, 4, 8, … keeps it honest at a bounded price.
+      if (known.counting || (known.count & (known.count - 1)) !== 0) return;
+      known.counting = true;
+      this.#enqueue(() => this.#countUp(known));
       return;
     }
     if (!this.#allowed(regarding.metadata.uid, now)) {
@@ -116,7 +120,13 @@ export class ApiEventRecorder implements EventRecorder {
     }
     const object = this.#event(regarding, event, now);
     const namespace = object.metadata.namespace ?? 'default';
-    remember(this.#known, key, { name: object.metadata.name, namespace, count: 1, lastAt: now });
+    remember(this.#known, key, {
+      name: object.metadata.name,
+      namespace,
+      count: 1,
+      lastAt: now,
+      counting: false,
+    });
     this.#enqueue(async () => {
       await this.#client.create(EVENTS, object, { signal: AbortSignal.timeout(10_000) });
     });
@@ -157,6 +167,7 @@ export class ApiEventRecorder implements EventRecorder {
   }
 
   async #countUp(known: Known): Promise<void> {
+    known.counting = false;
     const series = { count: known.count, lastObservedTime: microTime(known.lastAt) };
     try {
       await this.#client.patch(EVENTS, known, { series }, { signal: AbortSignal.timeout(10_000) });

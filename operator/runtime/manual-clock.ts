@@ -32,6 +32,7 @@ export class ManualClock implements Clock {
 
   /** Moves time on by `ms`, firing what falls due, and lets promises settle after each timer. */
   async advance(ms: number): Promise<void> {
+    await settle();
     const end = this.#now + ms;
     for (;;) {
       const due = [...this.#timers].filter(([, timer]) => timer.at <= end);

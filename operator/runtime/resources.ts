@@ -1,12 +1,4 @@
-import type {
-  V1ConfigMap,
-  V1Job,
-  V1Lease,
-  V1Namespace,
-  V1Node,
-  V1Pod,
-  V1Secret,
-} from '@kubernetes/client-node';
+import type { V1ConfigMap, V1Job, V1Lease, V1Namespace, V1Pod, V1Secret } from '@kubernetes/client-node';
 import type { KubeObject, ObjectMeta, Wire } from './objects.ts';
 
 /** A kind as the API server addresses it. `T` is the shape of its objects. */
@@ -45,7 +37,6 @@ export type Pod = Known<Wire<V1Pod>>;
 export type ConfigMap = Known<Wire<V1ConfigMap>>;
 export type Secret = Known<Wire<V1Secret>>;
 export type Lease = Known<Wire<V1Lease>>;
-export type Node = Known<Wire<V1Node>>;
 export type Namespace = Known<Wire<V1Namespace>>;
 
 /** An object of which only its metadata was asked for (`PartialObjectMetadata`). */
@@ -67,13 +58,6 @@ export const LEASES = resource<Lease>({
   version: 'v1',
   plural: 'leases',
   kind: 'Lease',
-});
-export const NODES = resource<Node>({
-  group: '',
-  version: 'v1',
-  plural: 'nodes',
-  kind: 'Node',
-  namespaced: false,
 });
 export const NAMESPACES = resource<Namespace>({
   group: '',
