@@ -64,6 +64,19 @@ export const toolFamilies = {
   registry: { commands: { registry: 'linuxkit.dev/e2e/tools/registry' } },
   versitygw: { commands: { versitygw: 'github.com/versity/versitygw/cmd/versitygw' } },
   helm: { commands: { helm: 'helm.sh/helm/v3/cmd/helm' } },
+  helm4: { commands: { helm4: 'helm.sh/helm/v4/cmd/helm' } },
+  'helm-unittest': {
+    commands: { 'helm-unittest': 'github.com/helm-unittest/helm-unittest/cmd/helm-unittest' },
+  },
+  kubeconform: { commands: { kubeconform: 'github.com/yannh/kubeconform/cmd/kubeconform' } },
+  prometheus: {
+    commands: {
+      promtool: 'github.com/prometheus/prometheus/cmd/promtool',
+      prometheus: 'github.com/prometheus/prometheus/cmd/prometheus',
+    },
+    // The clients of a dozen clouds would take longer to compile than all the rest.
+    tags: ['remove_all_sd', 'enable_kubernetes_sd'],
+  },
 } as const satisfies Readonly<Record<string, ToolFamily>>;
 
 /** The name of a family, and of its folder. */
