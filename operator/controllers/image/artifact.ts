@@ -1,4 +1,4 @@
-import type { Artifact, BuildReason, LinuxKitImage } from '../../api/image.ts';
+import type { Artifact, BuildReason } from '../../api/image.ts';
 import type { BuildRecord } from '../../build/record.ts';
 import type { Digest } from '../../oci/types.ts';
 import { artifactKey, inNamespace } from '../../storage/layout.ts';
@@ -60,12 +60,3 @@ export function historyWith(
 
 /** The schema allows no more. */
 const HISTORY_CEILING = 50;
-
-/** Every digest that status names. */
-export function knownDigests(image: LinuxKitImage): ReadonlySet<string> {
-  const { artifact, history = [] } = image.status ?? {};
-  return new Set([
-    ...(artifact === undefined ? [] : [artifact.digest]),
-    ...history.map(({ digest }) => digest),
-  ]);
-}

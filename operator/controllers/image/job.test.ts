@@ -1,0 +1,172 @@
+import { expect, test } from 'vitest';
+import { BUILD_PATHS } from '../../api/names.ts';
+import type { OwnerReference } from '../../runtime/objects.ts';
+import { buildRequest, requestConfigMap } from './build-request.ts';
+import { CONFIG, imageWith } from './image-under-test.ts';
+import { type Attempt, type BuilderSettings, buildJob } from './job.ts';
+
+const owner: OwnerReference = {
+  apiVersion: 'linuxkit.dev/v1alpha1',
+  kind: 'LinuxKitImage',
+  name: 'web',
+  uid: 'u',
+  controller: true,
+  blockOwnerDeletion: true,
+};
+const attempt: Attempt = {
+  name: 'web-0123456789',
+  hash: '0123456789abcdef'.repeat(4),
+  reason: 'Created',
+  startTime: '2026-01-01T00:00:00Z',
+};
+const settings: BuilderSettings = {
+  image: 'operator:1',
+  imagePullPolicy: 'IfNotPresent',
+  args: ['build-job'],
+  resources: { requests: { cpu: '250m', memory: '256Mi' }, limits: { memory: '1Gi' } },
+  workSize: '20Gi',
+};
+const everything = {
+  config: undefined,
+  configFrom: { secretKeyRef: { name: 'linuxkit', key: 'config.yaml' } },
+  files: [
+    { path: '/etc/motd', contentsFrom: { configMapKeyRef: { name: 'motd', key: 'text' } } },
+    { path: '/etc/key', mode: '0600', contentsFrom: { secretKeyRef: { name: 'key', key: 'id' } } },
+  ],
+  imagePullSecrets: [{ name: 'ghcr' }, { name: 'quay' }],
+  build: {
+    resources: { requests: { cpu: 2 }, limits: { memory: '4Gi' } },
+    nodeSelector: { 'kubernetes.io/arch': 'amd64' },
+    tolerations: [{ key: 'builds', operator: 'Exists' }],
+    affinity: { nodeAffinity: {} },
+    priorityClassName: 'low',
+    timeout: '1h30m',
+    retries: 5,
+  },
+};
+const made = (spec: Record<string, unknown> = {}, more: Partial<BuilderSettings> = {}) =>
+  buildJob(imageWith({ spec }), attempt, owner, { ...settings, ...more });
+const podOf = (job: ReturnType<typeof made>) => {
+  const spec = job.spec?.template.spec;
+  const [container] = spec?.containers ?? [];
+  if (spec === undefined || container === undefined) throw new Error('there is no container');
+  return { spec, container };
+};
+
+/** Pod Security Standards, "Restricted", as far as a Linux pod of ours can offend. */
+test.each([
+  ['least', {}],
+  ['most', everything],
+])('with the %s spec it satisfies the restricted level', (_, change) => {
+  const { spec, container } = podOf(made(change));
+  expect(spec.securityContext).toMatchObject({
+    runAsNonRoot: true,
+    seccompProfile: { type: 'RuntimeDefault' },
+  });
+  expect(container.securityContext).toMatchObject({
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    privileged: false,
+    readOnlyRootFilesystem: true,
+  });
+  expect(spec).not.toHaveProperty('hostNetwork');
+  expect(spec).not.toHaveProperty('hostPID');
+  for (const volume of spec.volumes ?? []) {
+    expect(['configMap', 'emptyDir', 'projected']).toContain(
+      Object.keys(volume).find((key) => key !== 'name'),
+    );
+  }
+});
+
+test('it can reach nothing of the API, and holds one token, for the artifact endpoint', () => {
+  const { spec } = podOf(made(everything));
+  expect(spec).toMatchObject({
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    serviceAccountName: 'default',
+  });
+  const tokens = (spec.volumes ?? [])
+    .flatMap(({ projected }) => projected?.sources ?? [])
+    .flatMap(({ serviceAccountToken }) => serviceAccountToken ?? []);
+  expect(tokens).toEqual([{ audience: 'artifacts.linuxkit.dev', expirationSeconds: 3600, path: 'token' }]);
+});
+
+test('what the spec names is mounted where the build looks for it', () => {
+  const { spec, container } = podOf(made(everything));
+  const mounts = Object.fromEntries(
+    (container.volumeMounts ?? []).map(({ name, mountPath }) => [name, mountPath]),
+  );
+  const source = (name: string) =>
+    (spec.volumes ?? []).find((volume) => volume.name === name)?.projected?.sources;
+  expect(`${mounts['request']}/request.json`).toBe(BUILD_PATHS.request);
+  expect(`${mounts['token']}/token`).toBe(BUILD_PATHS.token);
+  expect(mounts).toMatchObject({
+    work: BUILD_PATHS.work,
+    config: BUILD_PATHS.config,
+    files: BUILD_PATHS.files,
+    'pull-secrets': BUILD_PATHS.pullSecrets,
+  });
+  expect(source('config')).toEqual([
+    { secret: { name: 'linuxkit', items: [{ key: 'config.yaml', path: 'config.yaml' }] } },
+  ]);
+  expect(source('files')).toEqual([
+    { configMap: { name: 'motd', items: [{ key: 'text', path: '0/text' }] } },
+    { secret: { name: 'key', items: [{ key: 'id', path: '1/id' }] } },
+  ]);
+  expect(source('pull-secrets')?.map(({ secret }) => secret?.items?.[0]?.path)).toEqual([
+    'ghcr/.dockerconfigjson',
+    'quay/.dockerconfigjson',
+  ]);
+  const request = buildRequest(imageWith({ spec: everything }), undefined, {
+    endpoint: { url: 'u', caBundle: 'c' },
+    insecureRegistries: [],
+  });
+  expect(request).toMatchObject({
+    config: { file: 'config.yaml' },
+    files: [{ file: '0/text' }, { file: '1/id', mode: '0600' }],
+    pullSecrets: ['ghcr', 'quay'],
+  });
+});
+
+test('spec.build decides how and where, resource by resource', () => {
+  const job = made(everything, {
+    nodeSelector: { pool: 'builds' },
+    imagePullSecrets: ['own'],
+    serviceAccount: 'builder',
+  });
+  const { spec, container } = podOf(job);
+  expect(job.spec?.backoffLimit).toBe(5);
+  expect(spec).toMatchObject({
+    activeDeadlineSeconds: 5400,
+    priorityClassName: 'low',
+    serviceAccountName: 'builder',
+    imagePullSecrets: [{ name: 'own' }],
+    nodeSelector: { pool: 'builds', 'kubernetes.io/arch': 'amd64', 'kubernetes.io/os': 'linux' },
+    tolerations: [{ key: 'builds', operator: 'Exists' }],
+  });
+  expect(container.resources).toEqual({ requests: { cpu: '2', memory: '256Mi' }, limits: { memory: '4Gi' } });
+  expect(podOf(made()).spec.activeDeadlineSeconds).toBe(1800);
+});
+
+test('Job, pod and request carry the labels by which the artifact endpoint knows a build, and belong to the image', () => {
+  const job = made();
+  const map = requestConfigMap(
+    buildRequest(imageWith(), CONFIG, { endpoint: { url: 'u', caBundle: 'c' }, insecureRegistries: [] }),
+    { ...attempt, owner },
+  );
+  for (const labels of [job.metadata.labels, job.spec?.template.metadata?.labels, map.metadata.labels]) {
+    expect(labels).toMatchObject({ 'linuxkit.dev/image': 'web', 'linuxkit.dev/build': '0123456789abcdef' });
+  }
+  expect(job.metadata.ownerReferences).toEqual([owner]);
+  expect(map.metadata.ownerReferences).toEqual([owner]);
+  expect(job.metadata.annotations).toMatchObject({
+    'linuxkit.dev/build-hash': attempt.hash,
+    'linuxkit.dev/build-attempt': attempt.startTime,
+  });
+});
+
+test('a failure for good ends the Job at its first pod', () => {
+  expect(made().spec?.podFailurePolicy).toEqual({
+    rules: [{ action: 'FailJob', onExitCodes: { containerName: 'build', operator: 'In', values: [65] } }],
+  });
+});
