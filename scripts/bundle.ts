@@ -9,7 +9,8 @@ import { build } from 'esbuild';
 const [outdir = 'dist', entry = 'operator/main.ts'] = process.argv.slice(2);
 await rm(outdir, { recursive: true, force: true });
 await build({
-  entryPoints: { main: entry },
+  // Threads are started from files of their own, which lie beside the program.
+  entryPoints: { main: entry, 'part-worker': 'operator/build/part-worker.ts' },
   outdir,
   bundle: true,
   splitting: true,
@@ -23,5 +24,7 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning',
   // CommonJS dependencies call require() for Node's own modules.
-  banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+  },
 });

@@ -8,6 +8,7 @@ import { adjust, imageTree, indexOf, plainTree } from './image-tree.ts';
 
 const spool: Spool = {
   size: 0,
+  descriptor: 3,
   append: async () => undefined,
   async *read(offset, length) {
     yield Buffer.alloc(length, offset);

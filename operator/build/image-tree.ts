@@ -77,9 +77,14 @@ function nodeEntry(node: FileNode, mtime: number): Entry {
   }
 }
 
+/** Where an entry finds the bytes of a file of an image. */
+function nodeContent(node: RegularFileNode): FileContent {
+  return { descriptor: node.body.spool.descriptor, offset: node.body.offset };
+}
+
 /** The bytes of a file of an image. */
-export function nodeContent(node: RegularFileNode): FileContent {
-  return { [Symbol.asyncIterator]: () => node.body.spool.read(node.body.offset, node.size) };
+export function nodeBytes({ body, size }: RegularFileNode): AsyncIterable<Uint8Array> {
+  return body.spool.read(body.offset, size);
 }
 
 function below(place: string, tree: ImageTree): ImageTree {

@@ -4,7 +4,7 @@ import type { FileTree, RegularFileNode } from '../oci/file-tree.ts';
 import { flatten } from '../oci/flatten.ts';
 import { TarIndexer } from '../oci/tar/indexer.ts';
 import type { ResolvedImage } from '../oci/types.ts';
-import { nodeContent } from './image-tree.ts';
+import { nodeBytes } from './image-tree.ts';
 import type { Compression } from './record.ts';
 
 export class KernelImageError extends CodedError<'InvalidKernelImage'> {}
@@ -58,7 +58,7 @@ function missing(image: ResolvedImage, name: string, field: string): KernelImage
 /** The archive lies in the spool of its layer: its files are read from there, never copied. */
 async function readModules(archive: RegularFileNode, image: ResolvedImage): Promise<FileTree> {
   const indexer = new TarIndexer(`${archive.path} of kernel image ${image.digest}`);
-  for await (const bytes of nodeContent(archive)) indexer.push(bytes);
+  for await (const bytes of nodeBytes(archive)) indexer.push(bytes);
   indexer.end();
   const { spool, offset } = archive.body;
   const entries = indexer.entries.map((entry) => ({ ...entry, offset: entry.offset + offset }));

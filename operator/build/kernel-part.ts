@@ -5,7 +5,7 @@ import type { ByteSum } from '../initramfs/member.ts';
 import type { RegularFileNode } from '../oci/file-tree.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { hashOf } from './identity.ts';
-import { indexOf, nodeContent } from './image-tree.ts';
+import { indexOf, nodeBytes } from './image-tree.ts';
 import type { InitrdMember } from './initrd.ts';
 import { checkMicrocodeSize, microcodeArchive } from './microcode.ts';
 import type { OpenTrees } from './open-trees.ts';
@@ -73,7 +73,7 @@ async function fromImage(
 ): Promise<KernelPart> {
   const { kernel, tree } = await trees.openKernel(source);
   const { cache, folder, signal } = environment;
-  const binary = await copyToFile(join(folder, 'kernel'), nodeContent(kernel.binary), signal);
+  const binary = await copyToFile(join(folder, 'kernel'), nodeBytes(kernel.binary), signal);
   const microcode = kernel.ucode === undefined ? undefined : await copyMicrocode(kernel.ucode, environment);
   const index = indexOf(tree);
   if (cache !== undefined) {
@@ -95,7 +95,7 @@ async function fromImage(
 
 async function copyMicrocode(node: RegularFileNode, environment: AssemblyEnvironment): Promise<WorkFile> {
   checkMicrocodeSize(node.size);
-  const bytes = microcodeArchive(await buffer(Readable.from(nodeContent(node))));
+  const bytes = microcodeArchive(await buffer(Readable.from(nodeBytes(node))));
   return copyToFile(join(environment.folder, 'microcode'), [bytes], environment.signal);
 }
 

@@ -1,21 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { divide, type EntryRun } from '../initramfs/archive.ts';
+import { divide } from '../initramfs/archive.ts';
 import { type ArrangedEntry, arrange } from '../initramfs/arrange.ts';
 import { compressorName } from '../initramfs/compressor.ts';
 import type { Entry } from '../initramfs/entry.ts';
-import { deviceOf, type MemberSum, writeMember } from '../initramfs/member.ts';
+import { deviceOf, type MemberSum } from '../initramfs/member.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { hashOf } from './identity.ts';
 import { adjust } from './image-tree.ts';
 import type { InitrdMember, InitrdPart } from './initrd.ts';
 import type { OpenTrees } from './open-trees.ts';
 import type { Adjustment } from './overlay.ts';
+import { type PartTask, writePartFile } from './part-file.ts';
 import type { Compression } from './record.ts';
 import { ENGINE_SALTS } from './salts.ts';
 import type { MemberSource } from './sources.ts';
 import { parseMemberFacts } from './tree-facts.ts';
-import { createFile, objectSource, type WorkFile } from './work-file.ts';
+import { objectSource, type WorkFile } from './work-file.ts';
 
 /** Uncompressed bytes of a part: small enough to keep all cores busy, large enough to compress well. */
 const PART_SIZE = 16 * 1024 * 1024;
@@ -69,25 +70,29 @@ export async function makeMember(
   const entries = arrange(adjust(tree.entries, adjustment), options.outside);
   // Not the location: the same image at another place of the list is the same member.
   const place = `${source.kind} ${source.place} ${source.image.digest}`;
-  const member = await writeParts(source.name, entries, { place, compression, trailer: false }, environment);
+  const { cache, writer } = environment;
+  const parts = { place, compression, trailer: false };
+  const member = await writeParts(source.name, entries, parts, (task) => writer.write(task), environment);
   await trees.close(source);
-  const { cache } = environment;
   if (cache !== undefined) {
-    for (const { file } of member.parts) if (file !== undefined) await cache.putData(objectSource(file));
+    for (const { file } of member.parts) await cache.putData(objectSource(file));
     await cache.putRecord(hash, { parts: member.parts.map(({ stored, archive }) => ({ stored, archive })) });
   }
   return member;
 }
 
 /** Writes entries as the last member, which ends the archive. `outside` tells which folders earlier members have. */
-export function makeLastMember(
+export async function makeLastMember(
   entries: readonly Entry[],
   compression: Compression,
   outside: (path: string) => boolean,
   environment: AssemblyEnvironment,
 ): Promise<InitrdMember> {
   const options = { place: 'files', compression, trailer: true };
-  return writeParts('files', arrange(entries, outside), options, environment);
+  const { signal } = environment;
+  // Its content is in memory or elsewhere, and little: not worth a thread.
+  const write = (task: PartTask): Promise<MemberSum> => writePartFile(task, signal);
+  return writeParts('files', arrange(entries, outside), options, write, environment);
 }
 
 /** Writes entries to files of their own, a part each, several at the same time. */
@@ -95,32 +100,23 @@ async function writeParts(
   name: string,
   entries: readonly ArrangedEntry[],
   options: { readonly place: string; readonly compression: Compression; readonly trailer: boolean },
-  environment: AssemblyEnvironment,
-): Promise<InitrdMember> {
+  write: (task: PartTask) => Promise<MemberSum>,
+  { folder, slots, report }: AssemblyEnvironment,
+): Promise<InitrdMember & { readonly parts: readonly (InitrdPart & { readonly file: WorkFile })[] }> {
   const runs = divide(entries, PART_SIZE);
   const device = deviceOf(options.place);
+  const { compression } = options;
   const parts = await Promise.all(
-    runs.map((run) => {
-      const trailer = options.trailer && run === runs.at(-1);
-      return environment.slots.run(run.size, () =>
-        writePart(entries, run, { ...options, device, trailer }, environment),
-      );
-    }),
+    runs.map((run) =>
+      slots.run(run.size, async () => {
+        const path = join(folder, `part-${randomUUID()}`);
+        const trailer = options.trailer && run === runs.at(-1);
+        const sum = await write({ run, device, trailer, compression, path });
+        return { ...sum, file: { path, ...sum.stored } };
+      }),
+    ),
   );
   const size = parts.reduce((sum, { stored }) => sum + stored.size, 0);
-  environment.report({ kind: 'member', name, cached: false, size });
+  report({ kind: 'member', name, cached: false, size });
   return { name, parts };
-}
-
-async function writePart(
-  entries: readonly ArrangedEntry[],
-  run: EntryRun,
-  options: Omit<Parameters<typeof writeMember>[2], 'signal'>,
-  { folder, signal }: AssemblyEnvironment,
-): Promise<InitrdPart & { readonly file: WorkFile }> {
-  const path = join(folder, `part-${randomUUID()}`);
-  const sum: MemberSum = await createFile(path, (sink) =>
-    writeMember(entries, run, { ...options, signal }, sink),
-  );
-  return { ...sum, file: { path, ...sum.stored } };
 }

@@ -13,7 +13,7 @@ async function cpio(trailer = true): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for (const run of divide(entries, 1e9)) {
     const options = { device: { major: 0, minor: 0 }, trailer, signal: new AbortController().signal };
-    await writeArchive(entries, run, options, async (bytes) => void chunks.push(Buffer.from(bytes)));
+    await writeArchive(run, options, async (bytes) => void chunks.push(Buffer.from(bytes)));
   }
   return Buffer.concat(chunks);
 }

@@ -15,6 +15,7 @@ import { BuildError, buildErrorOf } from './failure.ts';
 import { type GeneratedEntry, plannedEntry } from './generated.ts';
 import { artifactDigest, contentSum, inputsHash } from './identity.ts';
 import { type CacheStore, MemberCache } from './member-cache.ts';
+import { PartWriter } from './part-writer.ts';
 import type { ReportProgress } from './progress.ts';
 import type { Architecture, BuildRecord, BuildStep, Compression, FileRecord } from './record.ts';
 import { type ResolvedInputs, resolveInputs } from './resolve.ts';
@@ -89,6 +90,7 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
   const different = evidenceInputs(images);
   using evidence = beginInputSboms(different, environment.images, signal);
   await using layers = new LayerStore({ source: environment.images, directory: workFolder });
+  await using writer = new PartWriter(signal);
   const assembled = await steps.run('assemble', async () => {
     const bundles = planBundles(
       input.config,
@@ -106,6 +108,7 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
       },
       {
         layers,
+        writer,
         cache: environment.cache && new MemberCache(environment.cache, { report, signal }),
         folder: workFolder,
         slots: new Slots(availableParallelism()),

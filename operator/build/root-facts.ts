@@ -5,7 +5,7 @@ import { limitExceeded } from '../oci/errors.ts';
 import type { FileTree } from '../oci/file-tree.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { hashOf } from './identity.ts';
-import { indexOf, nodeContent } from './image-tree.ts';
+import { indexOf, nodeBytes } from './image-tree.ts';
 import type { OpenTrees } from './open-trees.ts';
 import { ENGINE_SALTS } from './salts.ts';
 import type { TreeSource } from './sources.ts';
@@ -42,5 +42,5 @@ async function packageDatabase(source: TreeSource, files: FileTree): Promise<str
   if (node.size > MAX_PACKAGE_DATABASE) {
     throw limitExceeded('MAX_PACKAGE_DATABASE', MAX_PACKAGE_DATABASE, `${source.name}: ${APK_DATABASE}`);
   }
-  return (await buffer(Readable.from(nodeContent(node)))).toString();
+  return (await buffer(Readable.from(nodeBytes(node)))).toString();
 }

@@ -1,6 +1,7 @@
+import { readSync } from 'node:fs';
 import type { ArrangedEntry } from './arrange.ts';
 import { representableTime } from './arrange.ts';
-import type { FileEntry } from './entry.ts';
+import type { FileEntry, FileRange } from './entry.ts';
 import { InitramfsError, shown } from './error.ts';
 import type { Header } from './newc.ts';
 import { align4, FILE_TYPE, formatHeader, HEADER_SIZE, recordSize, TRAILER } from './newc.ts';
@@ -29,9 +30,9 @@ export const CHUNK_SIZE = 1024 * 1024;
 
 /** A run of an arranged list: what one archive holds of it. */
 export interface EntryRun {
-  /** Index of the first entry, and of the one behind the last. */
+  readonly entries: readonly ArrangedEntry[];
+  /** Where in the list the run begins: inodes are numbered through the whole of it. */
   readonly first: number;
-  readonly end: number;
   /** Bytes of the archive without its trailer. */
   readonly size: number;
 }
@@ -42,16 +43,18 @@ export interface EntryRun {
  */
 export function divide(entries: readonly ArrangedEntry[], target: number): readonly EntryRun[] {
   const runs: EntryRun[] = [];
-  let run = { first: 0, end: 0, size: 0 };
+  let first = 0;
+  let size = 0;
   entries.forEach((entry, index) => {
-    const size = recordSize(Buffer.byteLength(entry.path), dataSize(entry, index));
-    if (run.size > 0 && run.size + size > target) {
-      runs.push(run);
-      run = { first: index, end: index, size: 0 };
+    const record = recordSize(Buffer.byteLength(entry.path), dataSize(entry, index));
+    if (size > 0 && size + record > target) {
+      runs.push({ entries: entries.slice(first, index), first, size });
+      first = index;
+      size = 0;
     }
-    run = { first: run.first, end: index + 1, size: run.size + size };
+    size += record;
   });
-  return [...runs, run];
+  return [...runs, { entries: entries.slice(first), first, size }];
 }
 
 /** Bytes of the end mark. */
@@ -66,14 +69,9 @@ function dataSize(entry: ArrangedEntry, index: number): number {
  * Writes a run of arranged entries as one newc archive, a multiple of 4 bytes long. The data of a hard
  * linked file goes with its first name, which may be in an earlier run.
  */
-export async function writeArchive(
-  entries: readonly ArrangedEntry[],
-  run: EntryRun,
-  options: ArchiveOptions,
-  sink: Sink,
-): Promise<void> {
+export async function writeArchive(run: EntryRun, options: ArchiveOptions, sink: Sink): Promise<void> {
   const output = new ChunkedOutput(sink);
-  for (const [offset, entry] of entries.slice(run.first, run.end).entries()) {
+  for (const [offset, entry] of run.entries.entries()) {
     const index = run.first + offset;
     options.signal.throwIfAborted();
     const size = dataSize(entry, index);
@@ -90,12 +88,15 @@ export async function writeArchive(
 }
 
 async function copyContent(entry: FileEntry, output: ChunkedOutput): Promise<void> {
+  const { content } = entry;
   let copied = 0;
-  for await (const bytes of entry.content) {
-    copied += bytes.length;
-    if (copied > entry.size) break;
-    await output.bytes(bytes);
-  }
+  if ('descriptor' in content) copied = await output.range(content, entry.size);
+  else
+    for await (const bytes of content) {
+      copied += bytes.length;
+      if (copied > entry.size) break;
+      await output.bytes(bytes);
+    }
   if (copied === entry.size) return;
   const delivered = copied > entry.size ? 'more' : `${copied}`;
   throw new InitramfsError(
@@ -137,11 +138,14 @@ function trailerHeader(): Header {
   return { ...zero, ino: 0, nlink: 1, namesize: TRAILER.length + 1 };
 }
 
+/** Buffers that no archive is being written with: made once, since freeing them costs a garbage collection. */
+const spare: Buffer[] = [];
+
 /** Two buffers in turn: one is filled while the sink works on the other. */
 class ChunkedOutput {
   readonly #sink: Sink;
-  #current = Buffer.allocUnsafeSlow(CHUNK_SIZE);
-  #other = Buffer.allocUnsafeSlow(CHUNK_SIZE);
+  #current = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE);
+  #other = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE);
   #used = 0;
   #written = 0;
   #pending: Promise<void> = Promise.resolve();
@@ -176,6 +180,23 @@ class ChunkedOutput {
     }
   }
 
+  /**
+   * Copies from a file, straight into the chunk, and gives the number of bytes that were there. The
+   * file was written a moment ago, so its bytes are in memory: a promise would cost more than the read.
+   */
+  async range({ descriptor, offset }: FileRange, length: number): Promise<number> {
+    for (let done = 0; done < length; ) {
+      if (this.#used === CHUNK_SIZE) await this.#flush();
+      const wanted = Math.min(length - done, CHUNK_SIZE - this.#used);
+      const read = readSync(descriptor, this.#current, this.#used, wanted, offset + done);
+      if (read === 0) return done;
+      this.#used += read;
+      this.#written += read;
+      done += read;
+    }
+    return length;
+  }
+
   async pad(): Promise<void> {
     const missing = align4(this.#written) - this.#written;
     if (missing > 0) await this.bytes(new Uint8Array(missing));
@@ -184,6 +205,8 @@ class ChunkedOutput {
   async finish(): Promise<void> {
     await this.#flush();
     await this.#pending;
+    // Only of an archive that was written whole: after a failure somebody may still be reading.
+    spare.push(this.#current, this.#other);
   }
 
   async #flush(): Promise<void> {

@@ -15,7 +15,7 @@ export interface Compressor {
 }
 
 /** By measurement, see docs/performance.md: fast, and zstd below gzip's size. */
-const LEVEL = { gzip: 4, zstd: 3 } as const;
+const LEVEL = { gzip: 4, zstd: 2 } as const;
 
 /** What, besides the input, determines the compressed bytes: part of a cached member's key. */
 export function compressorName(compression: MemberCompression): string {

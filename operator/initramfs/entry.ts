@@ -8,8 +8,15 @@ export interface Metadata {
   readonly mtime: number;
 }
 
-/** The bytes of a regular file, wherever they are. Every iteration yields all of them, from the first. */
-export type FileContent = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+/** The bytes of a regular file: in memory or coming from somewhere, all of them at every iteration, or in an open file. */
+export type FileContent = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | FileRange;
+
+/** Part of an open file, as long as the entry is. Plain data: a worker can be given it. */
+export interface FileRange {
+  readonly descriptor: number;
+  /** Where the entry's first byte is. */
+  readonly offset: number;
+}
 
 interface Named {
   /** Relative to the root, `/`-separated, without `.`, `..` or empty parts. */

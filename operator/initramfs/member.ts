@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EntryRun, MemberDevice, Sink } from './archive.ts';
 import { TRAILER_SIZE, writeArchive } from './archive.ts';
-import type { ArrangedEntry } from './arrange.ts';
 import type { MemberCompression } from './compressor.ts';
 import { createCompressor } from './compressor.ts';
 
@@ -28,7 +27,6 @@ export function deviceOf(place: string): MemberDevice {
  * ends where an entry ends, as the kernel demands. Nothing is held but a few chunks.
  */
 export async function writeMember(
-  entries: readonly ArrangedEntry[],
   run: EntryRun,
   options: {
     readonly device: MemberDevice;
@@ -51,7 +49,7 @@ export async function writeMember(
     },
   });
   try {
-    await writeArchive(entries, run, options, async (bytes) => {
+    await writeArchive(run, options, async (bytes) => {
       archive.update(bytes);
       await compressor.write(bytes);
     });
