@@ -167,6 +167,18 @@ test('killed between deciding on a retry and clearing the way, it goes on with t
   expect(started.status.build).toEqual(decided.status.build);
 });
 
+test('while the Job tries again, the failure of its first pod is told in full and at once', () => {
+  world.reconcile();
+  world.failPod(onlyJob());
+  const decision = world.reconcile();
+  expect(decision.status.lastFailure).toMatchObject({ reason: 'RegistryUnreachable', step: 'resolve' });
+  expect(reasons(decision)).toEqual(['RegistryUnreachable']);
+  expect(conditionOf(decision, 'Ready')).toBe('False RegistryUnreachable');
+  expect(conditionOf(decision, 'Reconciling')).toBe('True BuildRetrying');
+  expect(decision.status.build).toBeDefined();
+  expect(world.decide()).toMatchObject({ statusChanged: false, events: [] });
+});
+
 test('storage that is away is waited for, and no result is lost', () => {
   world.reconcile();
   world.endJob(onlyJob(), 'succeed');

@@ -168,6 +168,21 @@ export class ImageWorld {
     }
   }
 
+  /** The first pod of a Job fails, and the Job goes on. */
+  failPod(name: string): void {
+    const job = this.jobs.get(name);
+    if (job === undefined) return;
+    const failure: Failure = {
+      at: this.now,
+      step: 'resolve',
+      reason: 'RegistryUnreachable',
+      message: 'away',
+      pod: 'first',
+    };
+    const pod: PodView = { name: 'first', uid: 'first', createdAt: this.now, state: 'failed', failure };
+    this.jobs.set(name, { ...job, failure, pods: [pod] });
+  }
+
   #store(content: string): BuildRecord {
     const hex = createHash('sha256').update(content).digest('hex');
     const file = { size: 1, sha256: hex };

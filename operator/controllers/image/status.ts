@@ -40,7 +40,7 @@ export function statusOf(snapshot: Snapshot, verdict: Verdict): ImageStatus {
     build?.hash !== before.build?.hash &&
     before.lastFailure?.buildHash !== build?.hash;
   const conditions = anew ? removeCondition(before.conditions ?? [], RECONCILING) : before.conditions;
-  const findings = findingsOf(snapshot, verdict);
+  const findings = findingsOf(snapshot, verdict, lastFailure);
   return {
     observedGeneration: image.metadata.generation,
     conditions: summarise(conditions, findings, image.metadata.generation, new Date(now)),
@@ -134,7 +134,8 @@ function recorded(
   };
 }
 
-function findingsOf(snapshot: Snapshot, verdict: Verdict): Findings {
+function findingsOf(snapshot: Snapshot, verdict: Verdict, lastFailure: LastFailure | undefined): Findings {
+  const progress = (because: Because): Findings => inProgress(snapshot, because, lastFailure);
   switch (verdict.kind) {
     case 'current':
       return { ready: available(snapshot.image.status?.artifact?.digest) };
@@ -155,13 +156,13 @@ function findingsOf(snapshot: Snapshot, verdict: Verdict): Findings {
       return { stalled: because, ready: { status: 'False', ...because } };
     }
     case 'start':
-      return inProgress(snapshot, refusalOf(snapshot, verdict.attempt) ?? QUEUED);
+      return progress(refusalOf(snapshot, verdict.attempt) ?? QUEUED);
     case 'clearing':
-      return inProgress(snapshot, QUEUED);
+      return progress(QUEUED);
     case 'building':
-      return inProgress(snapshot, progressOf(snapshot, verdict.job));
+      return progress(progressOf(snapshot, verdict.job));
     case 'storageSilent':
-      return inProgress(snapshot, {
+      return progress({
         reason: 'StorageUnavailable',
         message: `the build is done, but its result cannot be read: ${verdict.message}`,
       });
@@ -208,8 +209,8 @@ function isOutdated(snapshot: Snapshot): boolean {
   return reason === 'Created' || reason === 'SpecChanged' || reason === 'ConfigChanged';
 }
 
-function inProgress(snapshot: Snapshot, because: Because): Findings {
-  const { lastFailure, artifact } = snapshot.image.status ?? {};
+function inProgress(snapshot: Snapshot, because: Because, lastFailure: LastFailure | undefined): Findings {
+  const { artifact } = snapshot.image.status ?? {};
   const reconciling = because;
   if (lastFailure !== undefined && lastFailure.buildHash === snapshot.wanted?.hash) {
     // It stays unready, and says why, until a try has done better.
