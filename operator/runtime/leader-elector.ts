@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import type { ApiClient } from './api-client.ts';
-import { isAlreadyExists, isConflict } from './api-error.ts';
+import { isAlreadyExists, isConflict, isNotFound } from './api-error.ts';
 import { type Clock, microTime, type Random, SYSTEM_CLOCK, sleep } from './clock.ts';
 import type { Logger } from './logger.ts';
 import { type ElectionMetrics, NO_METRICS } from './metrics.ts';
@@ -159,7 +159,7 @@ export class LeaderElector {
       const left = renewedAt + this.#renewDeadlineMs - this.#clock.monotonic();
       const sent = this.#clock.monotonic();
       try {
-        if (left > 0 && (await this.#tryOnce(term, left))) {
+        if (left > 0 && ((await this.#renewOnce(term, left)) || (await this.#tryOnce(term, left)))) {
           // From before the request: the lease is as old as the moment we asked, not as the answer.
           renewedAt = sent;
           continue;
@@ -174,6 +174,20 @@ export class LeaderElector {
         this.#options.logger.error('leadership lost', { leader: holder });
         return 'lost';
       }
+    }
+  }
+
+  /** Writes onto the version that we wrote last: one request. False when somebody has written since. */
+  async #renewOnce(signal: AbortSignal, timeoutMs: number): Promise<boolean> {
+    const current = this.#observed?.lease;
+    if (current?.spec?.holderIdentity !== this.#options.identity) return false;
+    try {
+      const options = { signal, timeoutMs: Math.min(timeoutMs, 5_000) };
+      this.#observe(await this.#client.replace(LEASES, this.#claim(current), options));
+      return true;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) return false;
+      throw error;
     }
   }
 

@@ -38,14 +38,18 @@ export async function storageCredentials(
         Buffer.from(secret.data?.[name] ?? '', 'base64').toString('utf8'),
       );
       if (accessKeyId !== '' && secretAccessKey !== '') return { accessKeyId, secretAccessKey };
+      const made = {
+        accessKeyId: `LINUXKIT${randomBytes(6).toString('hex').toUpperCase()}`,
+        secretAccessKey: randomBytes(30).toString('base64url'),
+      };
       const data = {
         ...secret.data,
-        AWS_ACCESS_KEY_ID: base64(`LINUXKIT${randomBytes(6).toString('hex').toUpperCase()}`),
-        AWS_SECRET_ACCESS_KEY: base64(randomBytes(30).toString('base64url')),
+        AWS_ACCESS_KEY_ID: base64(made.accessKeyId),
+        AWS_SECRET_ACCESS_KEY: base64(made.secretAccessKey),
       };
       await client.replace(SECRETS, { ...secret, data }, { signal });
       logger.info('made storage credentials', { secret: key.name });
-      return 'they have just been made';
+      return made;
     } catch (error) {
       if (signal.aborted) throw error;
       return isConflict(error) ? 'another replica makes them' : messageOf(error);

@@ -1,0 +1,95 @@
+import { Command, CommanderError } from 'commander';
+import { afterEach, expect, test } from 'vitest';
+import { addManagerOptions, type ManagerSettings } from './settings.ts';
+
+const REQUIRED = ['--artifacts-host=artifacts.system.svc', '--builder-image=operator:1'];
+const saved = { ...process.env };
+
+afterEach(() => {
+  process.env = { ...saved };
+});
+
+function parsed(args: readonly string[], env: Readonly<Record<string, string>> = {}): ManagerSettings {
+  process.env = { ...env };
+  const command = addManagerOptions(
+    new Command('manager').exitOverride().configureOutput({ writeErr: () => undefined }),
+  );
+  return command.parse(args, { from: 'user' }).opts();
+}
+
+test('with what must be given, the rest has sensible defaults', () => {
+  expect(parsed(REQUIRED)).toEqual({
+    lease: 'linuxkit-operator',
+    healthListen: '0.0.0.0',
+    healthPort: 8081,
+    artifactsListen: '0.0.0.0',
+    artifactsPort: 8443,
+    artifactsHost: 'artifacts.system.svc',
+    certificateSecret: 'linuxkit-operator-artifacts-tls',
+    builderImage: 'operator:1',
+    builderImagePullPolicy: 'IfNotPresent',
+    builderImagePullSecret: [],
+    builderServiceAccount: 'default',
+    builderResources: { requests: { cpu: '250m', memory: '256Mi' }, limits: { memory: '1Gi' } },
+    builderWorkSize: '20Gi',
+    builderNodeSelector: {},
+    insecureRegistry: [],
+    bootRegistry: '127.0.0.1:5117',
+    jobTtl: 3_600_000,
+    artifactGrace: 3_600_000,
+    workers: 4,
+    logLevel: 'info',
+  });
+});
+
+test('what is given replaces defaults, and repeated flags add up', () => {
+  const settings = parsed([
+    ...REQUIRED,
+    '--builder-resources={"limits":{"memory":"2Gi","cpu":2}}',
+    '--builder-node-selector=a=b',
+    '--builder-node-selector=c=',
+    '--insecure-registry=one:5000',
+    '--insecure-registry=two',
+    '--job-ttl=90s',
+  ]);
+  expect(settings).toMatchObject({
+    builderResources: { limits: { memory: '2Gi', cpu: 2 } },
+    builderNodeSelector: { a: 'b', c: '' },
+    insecureRegistry: ['one:5000', 'two'],
+    jobTtl: 90_000,
+  });
+  expect(settings.builderResources).not.toHaveProperty('requests');
+});
+
+test('variables of the environment stand for flags, lists with commas', () => {
+  const env = {
+    POD_NAME: 'p',
+    POD_NAMESPACE: 'n',
+    LINUXKIT_WORKERS: '8',
+    LINUXKIT_INSECURE_REGISTRY: 'a, b',
+    LINUXKIT_ARTIFACTS_HOST: 'x:1',
+    LINUXKIT_BUILDER_IMAGE: 'y',
+  };
+  expect(parsed([], env)).toMatchObject({
+    identity: 'p',
+    namespace: 'n',
+    workers: 8,
+    insecureRegistry: ['a', 'b'],
+    artifactsHost: 'x:1',
+  });
+});
+
+test.each([
+  ['nothing that must be given', []],
+  ['a port that is none', [...REQUIRED, '--health-port=70000']],
+  ['no worker', [...REQUIRED, '--workers=0']],
+  ['a host with a path', ['--artifacts-host=a/b', '--builder-image=x']],
+  ['a duration without unit', [...REQUIRED, '--job-ttl=90']],
+  ['a size that is none', [...REQUIRED, '--builder-work-size=much']],
+  ['resources that are no JSON', [...REQUIRED, '--builder-resources=cpu=1']],
+  ['resources of another shape', [...REQUIRED, '--builder-resources={"limit":{}}']],
+  ['a selector without value', [...REQUIRED, '--builder-node-selector=a']],
+  ['a level that is none', [...REQUIRED, '--log-level=loud']],
+])('refuses %s', (_, args) => {
+  expect(() => parsed(args)).toThrow(CommanderError);
+});
