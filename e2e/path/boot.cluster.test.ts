@@ -69,12 +69,12 @@ describe('from kubectl apply to a booted machine', () => {
       client.destroy();
     }
     expect((await eventsOf(NAMESPACE, 'LinuxKitImage', NAME)).map((event) => event.reason)).toEqual(
-      expect.arrayContaining(['BuildStarted', 'BuildSucceeded']),
+      expect.arrayContaining(['Building', 'BuildSucceeded']),
     );
   });
 
   it('boots exactly that, with an onboot container under runc and a service under containerd', async () => {
-    const { status } = await machineReady(NAMESPACE, NAME, first.bootImage.digest);
+    const { status } = await machineReady(NAMESPACE, NAME, first);
     expect(status?.machines?.[0]).toMatchObject({ name: `${NAME}-0`, phase: 'Running', node: 'test' });
     expect(status?.machines?.[0]?.addresses?.length).toBeGreaterThan(0);
     const { text } = await consoleLine(kubectl, NAMESPACE, NAME, /service one/, within(180));
@@ -118,7 +118,7 @@ describe('from kubectl apply to a booted machine', () => {
         ? status.artifact
         : undefined;
     });
-    await machineReady(NAMESPACE, NAME, second.bootImage.digest);
+    await machineReady(NAMESPACE, NAME, second);
     await consoleLine(kubectl, NAMESPACE, NAME, /service two/, within(180));
     const { status } = await image(NAMESPACE, NAME);
     expect(status?.history?.map((artifact) => artifact.digest)).toContain(first.digest);

@@ -180,17 +180,39 @@ export async function imageReady(namespace: string, name: string, seconds = 180)
   });
 }
 
+/** Waits until every virtual machine is ready and runs the artifact: by status, and by what containerd mounted. */
 export async function machineReady(
   namespace: string,
   name: string,
-  digest: string,
+  artifact: Artifact,
   seconds = 180,
 ): Promise<MachineObject> {
-  return await eventually(`machine ${namespace}/${name} to run ${digest}`, seconds, async () => {
-    const object = await machine(namespace, name);
-    const booted = object.status?.machines?.every((row) => row.ready && row.bootedDigest === digest);
-    return condition(object, 'Ready')?.status === 'True' && booted === true ? object : undefined;
-  });
+  const object = await eventually(
+    `machine ${namespace}/${name} to run ${artifact.digest}`,
+    seconds,
+    async () => {
+      const found = await machine(namespace, name);
+      const booted = found.status?.machines?.every(
+        (row) => row.ready && row.bootedDigest === artifact.digest,
+      );
+      return condition(found, 'Ready')?.status === 'True' && booted === true ? found : undefined;
+    },
+  );
+  const selector = `linuxkit.dev/machine=${name},kubevirt.io=virt-launcher`;
+  const path = '{.items[*].status.initContainerStatuses[?(@.name=="volumekernel-boot-volume")].imageID}';
+  const mounted = await kubectl.run(
+    [`--namespace=${namespace}`, 'get', 'pods', '-l', selector, '-o', `jsonpath=${path}`],
+    within(20),
+  );
+  const digests = new Set(
+    mounted
+      .trim()
+      .split(' ')
+      .map((reference) => reference.split('@')[1]),
+  );
+  if (digests.size !== 1 || !digests.has(artifact.bootImage.digest))
+    throw new Error(`${namespace}/${name} was booted from ${mounted}, not from ${artifact.bootImage.digest}`);
+  return object;
 }
 
 export async function eventually<T>(

@@ -27,8 +27,10 @@ export async function setup(project: {
   provide(key: 'stack', value: StackContext): void;
 }): Promise<() => Promise<void>> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
+  // Set while working on tests: the cluster is used as it is found, and left running.
+  const keep = process.env['LINUXKIT_TEST_CLUSTER'] === 'keep';
   // A run that was killed may have left its cluster: tests begin with a new one.
-  await LocalCluster.remove(NAME, signal);
+  if (!keep) await LocalCluster.remove(NAME, signal);
   const { cluster, kubectl, helm, images } = await bringUp(
     { name: NAME, values: { builds: { insecureRegistries: REGISTRIES } } },
     createReporter(),
@@ -41,5 +43,7 @@ export async function setup(project: {
     kubeconfig: cluster.kubeconfig,
     operatorImage: images.operator,
   });
-  return async () => await cluster.stop();
+  return async () => {
+    if (!keep) await cluster.stop();
+  };
 }
