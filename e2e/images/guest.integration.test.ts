@@ -11,5 +11,6 @@ test("the guest's programs pass their own tests and checks", async ({ signal }) 
   const report = await run('go', ['test', '-count=1', './...'], { ...options, signal });
   expect(report).toMatch(/^ok\s+linuxkit-operator\/guest\/service/m);
   expect(report).toMatch(/^ok\s+linuxkit-operator\/guest\/metadata/m);
+  expect(report).toMatch(/^ok\s+linuxkit-operator\/guest\/qemu-launcher/m);
   expect(await run('gofmt', ['-l', '.'], { ...options, signal })).toBe('');
 }, 300_000);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import type { Component } from '../component.ts';
-import { directory, file, program } from '../entry.ts';
+import { file, program } from '../entry.ts';
 import type { Workshop } from '../workshop.ts';
 import { busyboxRoot } from './busybox.ts';
 
@@ -25,7 +25,7 @@ const FIRMWARE: Readonly<Record<string, readonly string[]>> = {
 /** Software emulation is a module of its own in Debian's QEMU. */
 const ACCELERATOR = 'usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so';
 
-/** QEMU alone, run as user 107 the way KubeVirt runs it: what plays a VM's pod in the test cluster. */
+/** QEMU alone and its launcher, run as user 107 the way KubeVirt runs it: what plays a VM's pod in the test cluster. */
 export const qemuLauncher: Component = {
   repository: 'linuxkit/qemu-launcher',
   tag: '7.2',
@@ -38,7 +38,7 @@ export const qemuLauncher: Component = {
     'busybox-static',
     'genisoimage',
   ],
-  guest: ['qemu-launcher'],
+  guest: ['go.mod', 'qemu-launcher'],
   async make(workshop) {
     const emulator = join(await workshop.package('qemu-system-x86'), 'usr/bin/qemu-system-x86_64');
     const accelerator = join(await workshop.package('qemu-system-common'), ACCELERATOR);
@@ -61,12 +61,11 @@ export const qemuLauncher: Component = {
           entries: [
             program('usr/bin/qemu-system-x86_64', { disk: emulator }),
             program('usr/bin/genisoimage', { disk: mastering }),
-            program('usr/bin/launch', { disk: workshop.guest('qemu-launcher/launch') }),
+            program('usr/bin/launch', { disk: await workshop.goProgram('qemu-launcher') }),
             file(ACCELERATOR, { disk: accelerator }),
             ...firmware,
             file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nqemu:x:107:107:qemu:/:/bin/false\n'),
             file('etc/group', 'root:x:0:\nqemu:x:107:\n'),
-            directory('disks'),
           ],
         },
       ],
