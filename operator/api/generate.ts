@@ -35,12 +35,14 @@ function yaml(value: unknown): string {
 
 /**
  * Helm never upgrades what lies in a chart's `crds/`, hence a template; `keep` leaves the CRDs, and
- * with them everybody's images and machines, in place when the release is uninstalled.
+ * with them everybody's images and machines, in place when the release is uninstalled, unless the
+ * chart's values say otherwise.
  */
 function chartTemplate(plain: string): string {
   const name = '\nmetadata:\n';
   if (plain.includes('{{')) throw new Error('a description holds "{{", which Helm would take for a template');
-  const annotated = plain.replace(name, `${name}  annotations:\n    helm.sh/resource-policy: keep\n`);
+  const keep = '  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n';
+  const annotated = plain.replace(name, `${name}${keep}`);
   return `{{- if .Values.crds.enabled }}\n${annotated}{{- end }}\n`;
 }
 

@@ -5,11 +5,11 @@
   verbs: [get, list, watch, patch]
 - apiGroups: [linuxkit.dev]
   resources: [linuxkitmachines]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [linuxkit.dev]
   resources: [linuxkitimages/status, linuxkitmachines/status]
   verbs: [patch]
-# What an owner reference with blockOwnerDeletion needs.
+# What an owner reference with blockOwnerDeletion needs, where that is enforced.
 - apiGroups: [linuxkit.dev]
   resources: [linuxkitimages/finalizers, linuxkitmachines/finalizers]
   verbs: [update]
@@ -24,7 +24,7 @@
   verbs: [get]
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 # What stops a build pod from starting is told in events alone.
 - apiGroups: [""]
   resources: [events]
@@ -34,18 +34,11 @@
   verbs: [create, patch]
 - apiGroups: [kubevirt.io]
   resources: [virtualmachines]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [kubevirt.io]
   resources: [virtualmachineinstances]
-  verbs: [get, list, watch, delete]
+  verbs: [list, watch, delete]
 - apiGroups: [subresources.kubevirt.io]
   resources: [virtualmachines/restart]
   verbs: [update]
-{{- end -}}
-
-{{/* What belongs to no namespace: whose token a build pod shows. */}}
-{{- define "linuxkit-operator.clusterRules" -}}
-- apiGroups: [authentication.k8s.io]
-  resources: [tokenreviews]
-  verbs: [create]
 {{- end -}}
