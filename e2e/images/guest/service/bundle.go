@@ -132,6 +132,11 @@ func makeCgroup(name string) error {
 	return nil
 }
 
+// attaches tells whether there is something to do for attach.
+func (b *bundle) attaches() bool {
+	return len(b.runtime.Interfaces) > 0 || b.runtime.BindNS != runtimeSpec{}.BindNS
+}
+
 // attach gives the created, not yet started container its interfaces and keeps its
 // namespaces under the paths asked for.
 func (b *bundle) attach(pid int) error {

@@ -2,7 +2,7 @@
 //
 // It is one program with several names, as the init system calls it:
 //
-//	/init                          moves the initramfs to a file system that containers can pivot out of
+//	/init                          turns the initramfs into a root that containers can pivot out of
 //	/etc/init.d/005-volumes        mounts the volumes
 //	/etc/init.d/010-onboot         runs the onboot containers one after another, by runc
 //	/etc/init.d/020-containerd     starts containerd and the services
@@ -25,7 +25,7 @@ func main() {
 	var err error
 	switch name {
 	case "init":
-		err = moveRoot()
+		err = enterRoot()
 	case "005-volumes", "volumes":
 		err = mountVolumes("/containers/volumes")
 	case "010-onboot", "onboot":

@@ -52,6 +52,17 @@ func runOnce(b *bundle, kind string) error {
 	// The container holds the other end of the pipe; the copy ends when it and its children have gone.
 	defer write.Close()
 
+	if b.attaches() {
+		return b.runAttached(kind, write)
+	}
+	container := exec.Command(runc, runcArgs("run", "--bundle", b.folder, b.name)...)
+	container.Stdout, container.Stderr = write, write
+	return container.Run()
+}
+
+// runAttached runs a container that is given interfaces, or whose namespaces are kept,
+// between its creation and its start.
+func (b *bundle) runAttached(kind string, write *os.File) error {
 	if err := os.MkdirAll("/run/containers", 0o755); err != nil {
 		return err
 	}
