@@ -63,6 +63,7 @@ export const toolFamilies = {
   pause: { commands: { pause: 'linuxkit.dev/e2e/tools/pause' } },
   registry: { commands: { registry: 'linuxkit.dev/e2e/tools/registry' } },
   versitygw: { commands: { versitygw: 'github.com/versity/versitygw/cmd/versitygw' } },
+  cosign: { commands: { cosign: 'linuxkit.dev/e2e/tools/cosign' } },
   helm: { commands: { helm: 'helm.sh/helm/v3/cmd/helm' } },
   helm4: { commands: { helm4: 'helm.sh/helm/v4/cmd/helm' } },
   'helm-unittest': {

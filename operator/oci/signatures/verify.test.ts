@@ -1,6 +1,4 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { initializeCA, initializeCTLog, initializeTLog } from '@sigstore/mock';
-import { HashAlgorithm, PublicKeyDetails, TrustedRoot } from '@sigstore/protobuf-specs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RegistryClient } from '../client.ts';
 import { MEDIA_TYPES } from '../manifest.ts';
@@ -8,6 +6,7 @@ import { parseReference } from '../reference.ts';
 import { TestRegistry } from '../registry/test-registry.ts';
 import type { Digest, ResolvedImage } from '../types.ts';
 import { preparePolicy, type VerificationPolicy } from './policy.ts';
+import { TestSigstore } from './test-sigstore.ts';
 import { preAuthEncoding, type VerifiedSignature, verifyImage } from './verify.ts';
 
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
@@ -260,77 +259,21 @@ describe('with public keys', () => {
 });
 
 describe('with identities', () => {
+  let sigstore: TestSigstore;
   let certificate: Buffer;
   let trustedRoot: string;
-  let log: (entry: object) => Promise<LogEntry>;
   const signer = p256();
 
-  interface LogEntry {
-    readonly body: string;
-    readonly integratedTime: number;
-    readonly logID: string;
-    readonly logIndex: number;
-    readonly verification: {
-      readonly signedEntryTimestamp: string;
-      readonly inclusionProof: {
-        readonly logIndex: number;
-        readonly rootHash: string;
-        readonly treeSize: number;
-        readonly hashes: readonly string[];
-        readonly checkpoint: string;
-      };
-    };
-  }
-
   beforeAll(async () => {
-    const ctLog = await initializeCTLog(p256());
-    const authority = await initializeCA(p256(), ctLog);
-    const tlog = await initializeTLog('https://log.example', p256());
+    sigstore = await TestSigstore.create();
+    trustedRoot = sigstore.trustedRoot;
     const der = signer.publicKey.export({ type: 'spki', format: 'der' });
-    const issued = await authority.issueCertificate({
+    const issued = await sigstore.authority.issueCertificate({
       publicKey: Uint8Array.from(der),
       subjectAltName: SUBJECT,
       extensions: [{ oid: '1.3.6.1.4.1.57264.1.8', value: ISSUER }],
     });
     certificate = Buffer.from(issued.buffer, issued.byteOffset, issued.byteLength);
-    log = async (entry) =>
-      Object.values((await tlog.log(entry)) as unknown as Record<string, LogEntry>)[0] as LogEntry;
-    const start = new Date(Date.now() - 60_000);
-    const logInstance = (publicKey: Buffer, keyId: Buffer, baseUrl: string) => ({
-      baseUrl,
-      hashAlgorithm: HashAlgorithm.SHA2_256,
-      publicKey: {
-        rawBytes: publicKey,
-        keyDetails: PublicKeyDetails.PKIX_ECDSA_P256_SHA_256,
-        validFor: { start },
-      },
-      logId: { keyId },
-      checkpointKeyId: undefined,
-      operator: '',
-    });
-    const rootCertificate = Buffer.from(authority.rootCertificate.buffer);
-    const root: TrustedRoot = {
-      mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1',
-      certificateAuthorities: [
-        {
-          subject: { commonName: 'ca', organization: 'test' },
-          uri: '',
-          certChain: { certificates: [{ rawBytes: rootCertificate }] },
-          validFor: { start },
-          operator: '',
-        },
-      ],
-      tlogs: [
-        logInstance(
-          tlog.publicKey,
-          createHash('sha256').update(tlog.publicKey).digest(),
-          'https://log.example',
-        ),
-      ],
-      ctlogs: [logInstance(ctLog.publicKey, Buffer.from(ctLog.logID.buffer), 'https://ct.example')],
-      timestampAuthorities: [],
-    };
-    trustedRoot = JSON.stringify(TrustedRoot.toJSON(root));
   });
 
   const certificatePem = (): string =>
@@ -338,7 +281,7 @@ describe('with identities', () => {
 
   async function storeKeylessSimple(payload: Buffer, logged = payload): Promise<void> {
     const made = signature(payload, signer.privateKey).toString('base64');
-    const { body, integratedTime, logID, logIndex, verification } = await log({
+    const { body, integratedTime, logID, logIndex, verification } = await sigstore.log({
       apiVersion: '0.0.1',
       kind: 'hashedrekord',
       spec: {
@@ -361,7 +304,7 @@ describe('with identities', () => {
 
   async function storeKeylessBundle(payload: Buffer, withLog = true): Promise<void> {
     const dsseEnvelope = envelope(payload, signer.privateKey);
-    const { body, integratedTime, logID, logIndex, verification } = await log({
+    const { body, integratedTime, logID, logIndex, verification } = await sigstore.log({
       apiVersion: '0.0.1',
       kind: 'dsse',
       spec: {
@@ -491,14 +434,8 @@ describe('with identities', () => {
 
   it('not with another root of trust', async () => {
     await storeKeylessBundle(statement(image.digest));
-    const root = JSON.parse(trustedRoot) as { certificateAuthorities: { certChain: unknown }[] };
-    const ca = await initializeCA(p256());
-    const [authority] = root.certificateAuthorities;
-    if (authority === undefined) throw new Error('no authority');
-    authority.certChain = {
-      certificates: [{ rawBytes: Buffer.from(ca.rootCertificate.buffer).toString('base64') }],
-    };
-    const policy = { identities: [{ issuer: ISSUER, subject: SUBJECT }], trustedRoot: JSON.stringify(root) };
+    const other = await TestSigstore.create();
+    const policy = { identities: [{ issuer: ISSUER, subject: SUBJECT }], trustedRoot: other.trustedRoot };
     await expect(verify(policy)).rejects.toMatchObject({ code: 'VerificationFailed' });
   });
 });
