@@ -8,19 +8,15 @@ import type {
   ListPage,
   PatchOptions,
   PatchType,
-  Selection,
   TokenReviewStatus,
   WatchEvent,
   WatchOptions,
 } from './api-options.ts';
-import { reasonOf } from './clock.ts';
-import { lines } from './lines.ts';
 import { type KubeObject, keyText, type ObjectKey, type Stored } from './objects.ts';
-import { apiVersionOf, type MetadataOnly, type Resource, resourceName } from './resources.ts';
-import { type Call, Transport, type TransportOptions, unreachable } from './transport.ts';
-
-/** Largest watch event, in bytes: etcd keeps no object above a few MiB. */
-const EVENT_LIMIT = 16 * 1024 * 1024;
+import { named, pathOf, selectors, told } from './resource-path.ts';
+import { apiVersionOf, type MetadataOnly, type Resource } from './resources.ts';
+import { type Call, Transport, type TransportOptions } from './transport.ts';
+import { watchOnce } from './watch.ts';
 
 const PATCH_CONTENT_TYPE = {
   merge: 'application/merge-patch+json',
@@ -328,33 +324,6 @@ export class ApiClient {
     return (answer as { status?: TokenReviewStatus }).status ?? {};
   }
 
-  /** Asks whether we may do this (authorization.k8s.io/v1, SelfSubjectAccessReview). */
-  async may(
-    attributes: {
-      readonly verb: string;
-      readonly group: string;
-      readonly resource: string;
-      readonly subresource?: string;
-      readonly namespace?: string;
-    },
-    options: CallOptions,
-  ): Promise<boolean> {
-    const answer = await this.#transport.json(
-      {
-        method: 'POST',
-        path: 'apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
-        body: {
-          apiVersion: 'authorization.k8s.io/v1',
-          kind: 'SelfSubjectAccessReview',
-          spec: { resourceAttributes: attributes },
-        },
-        what: 'review own access',
-      },
-      options,
-    );
-    return (answer as { status?: { allowed?: boolean } }).status?.allowed === true;
-  }
-
   /** The server's `gitVersion`; also the cheapest proof that it answers and knows us. */
   async serverVersion(options: CallOptions): Promise<string> {
     const answer = await this.#transport.json(
@@ -368,38 +337,8 @@ export class ApiClient {
    * One watch, until the server or the connection ends it. Bookmarks are asked for. The events
    * are as the server sent them; ERROR events are handed on.
    */
-  async *watch<T extends KubeObject>(
-    type: Resource<T>,
-    options: WatchOptions,
-  ): AsyncGenerator<WatchEvent<T>> {
-    const what = told('watch', type, {});
-    const call: Call = {
-      method: 'GET',
-      path: pathOf(type, options.namespace === undefined ? {} : { namespace: options.namespace }),
-      query: {
-        ...selectors(options),
-        watch: 'true',
-        allowWatchBookmarks: 'true',
-        resourceVersion: options.resourceVersion,
-        timeoutSeconds: String(options.timeoutSeconds),
-      },
-      ...(options.metadataOnly === true
-        ? { accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' }
-        : {}),
-      what,
-    };
-    const response = await this.#transport.stream(call, options.signal);
-    options.heard?.();
-    try {
-      for await (const line of lines(heard(response.body, options.heard), EVENT_LIMIT)) {
-        yield eventOf(type, line, what);
-      }
-    } catch (error) {
-      if (options.signal.aborted) throw reasonOf(options.signal);
-      throw error instanceof ApiError ? error : unreachable(what, error);
-    } finally {
-      response.body.destroy();
-    }
+  watch<T extends KubeObject>(type: Resource<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
+    return watchOnce(this.#transport, type, options);
   }
 
   async #object<T extends KubeObject>(
@@ -413,62 +352,6 @@ export class ApiClient {
       throw new ApiError('InvalidAnswer', `${call.what}: the answer is not an object`);
     }
     return named(type, answer as Stored<T>);
-  }
-}
-
-function pathOf(type: Resource<KubeObject>, key: Partial<ObjectKey>, subresource?: string): string {
-  const parts = type.group === '' ? ['api', type.version] : ['apis', type.group, type.version];
-  if (key.namespace !== undefined) parts.push('namespaces', encodeURIComponent(key.namespace));
-  parts.push(type.plural);
-  if (key.name !== undefined) parts.push(encodeURIComponent(key.name));
-  if (subresource !== undefined) parts.push(...subresource.split('/').map(encodeURIComponent));
-  return parts.join('/');
-}
-
-function told(verb: string, type: Resource<KubeObject>, key: Partial<ObjectKey>): string {
-  const name = key.name === undefined ? '' : ` ${keyText({ ...key, name: key.name })}`;
-  return `${verb} ${resourceName(type)}${name}`;
-}
-
-function selectors(selection: Selection): Record<string, string | undefined> {
-  return { labelSelector: selection.labelSelector, fieldSelector: selection.fieldSelector };
-}
-
-/** Items of a list come without `apiVersion` and `kind`, and metadata-only ones with the kind of their envelope. */
-function named<T extends KubeObject>(type: Resource<KubeObject>, object: Stored<T>): Stored<T> {
-  const apiVersion = apiVersionOf(type);
-  if (object.apiVersion === apiVersion && object.kind === type.kind) return object;
-  return { ...object, apiVersion, kind: type.kind };
-}
-
-function eventOf<T extends KubeObject>(type: Resource<T>, line: string, what: string): WatchEvent<T> {
-  let event: unknown;
-  try {
-    event = JSON.parse(line);
-  } catch (error) {
-    throw new ApiError('InvalidAnswer', `${what}: an event is not JSON`, { cause: error });
-  }
-  const parsed = event as WatchEvent<T>;
-  switch (parsed.type) {
-    case 'ADDED':
-    case 'MODIFIED':
-    case 'DELETED':
-      return { type: parsed.type, object: named(type, parsed.object) };
-    case 'BOOKMARK':
-    case 'ERROR':
-      return parsed;
-    default:
-      throw new ApiError('InvalidAnswer', `${what}: an event of an unknown type`);
-  }
-}
-
-async function* heard(
-  body: AsyncIterable<Uint8Array>,
-  notify: (() => void) | undefined,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    notify?.();
-    yield chunk;
   }
 }
 

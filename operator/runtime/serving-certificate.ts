@@ -5,6 +5,7 @@ import type { ApiClient } from './api-client.ts';
 import { isAlreadyExists, isConflict } from './api-error.ts';
 import { createAuthority, issueServing, type KeyedCertificate, validityOf } from './certificate.ts';
 import { type Clock, type Random, SYSTEM_CLOCK, sleep } from './clock.ts';
+import { givenBundle } from './given-certificate.ts';
 import type { Logger } from './logger.ts';
 import type { ObjectKey, Stored } from './objects.ts';
 import { SECRETS, type Secret } from './resources.ts';
@@ -101,6 +102,8 @@ export interface ServingCertificateOptions {
   readonly secret: ObjectKey & { readonly namespace: string };
   /** Host names or addresses under which clients reach the server. */
   readonly names: readonly string[];
+  /** Somebody else fills the Secret; it is only read. Default false. */
+  readonly given?: boolean;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -127,6 +130,7 @@ export class ServingCertificate {
     const { secret: key, names, logger } = this.#options;
     for (;;) {
       const stored = await this.#client.find(SECRETS, key, { signal });
+      if (this.#options.given === true) return givenBundle(stored, key.name, names);
       const state = stateOf(stored);
       const next = renewed(state, names, this.#clock.now());
       if (next === state) return bundleOf(next);
