@@ -17,7 +17,7 @@ export interface ApplySettings {
   readonly endpoint: () => Endpoint;
 }
 
-/** The API server does not take the build Job: quota, admission, rights. */
+/** The API server does not take the build Job, or its ConfigMap: quota, admission, rights, size. */
 export class JobRefusedError extends Error {
   readonly refusal: ApiError;
 
@@ -98,11 +98,11 @@ async function startBuild(
     endpoint: settings.endpoint(),
     insecureRegistries: settings.insecureRegistries,
   });
-  await client.apply(CONFIG_MAPS, requestConfigMap(request, { ...attempt, owner }), {
-    signal,
-    fieldManager: MANAGER_IMAGE,
-  });
   try {
+    await client.apply(CONFIG_MAPS, requestConfigMap(request, { ...attempt, owner }), {
+      signal,
+      fieldManager: MANAGER_IMAGE,
+    });
     await client.create(JOBS, buildJob(image, attempt, owner, settings.builder), {
       signal,
       fieldManager: MANAGER_IMAGE,

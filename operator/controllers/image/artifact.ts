@@ -3,6 +3,11 @@ import type { BuildRecord } from '../../build/record.ts';
 import type { Digest } from '../../oci/types.ts';
 import { artifactKey, inNamespace } from '../../storage/layout.ts';
 
+/** The schema of the status is narrower than that of a record, which a tenant's pod has written. */
+const LIMITS = { cmdline: 4096, inputs: 512, location: 64, reference: 512 } as const;
+/** Inputs that the history holds in all: the object as a whole must stay well below what etcd takes. */
+const HISTORY_INPUTS = 1000;
+
 /** What status shows of a stored artifact whose record was checked. */
 export function artifactOf(
   image: { readonly namespace: string; readonly name: string },
@@ -28,8 +33,17 @@ export function artifactOf(
       sha256: initrd.sha256,
       uncompressedSize: initrd.uncompressedSize,
     },
-    cmdline: { key: key('cmdline'), size: cmdline.size, sha256: cmdline.sha256, text: record.cmdline },
-    inputs: record.inputs.map(({ location, reference, digest }) => ({ location, reference, digest })),
+    cmdline: {
+      key: key('cmdline'),
+      size: cmdline.size,
+      sha256: cmdline.sha256,
+      text: record.cmdline.slice(0, LIMITS.cmdline),
+    },
+    inputs: record.inputs.slice(0, LIMITS.inputs).map(({ location, reference, digest }) => ({
+      location: location.slice(0, LIMITS.location),
+      reference: reference.slice(0, LIMITS.reference),
+      digest,
+    })),
     created: record.created,
     reason: build.reason,
     buildHash: build.hash,
@@ -52,10 +66,15 @@ export function historyWith(
     seen.add(artifact.digest);
     return true;
   });
+  let inputs = 0;
   return older
     .flatMap((artifact) => artifact ?? [])
     .filter((artifact, index) => index < limit || inUse.has(artifact.digest))
-    .slice(0, HISTORY_CEILING);
+    .slice(0, HISTORY_CEILING)
+    .map((artifact) => {
+      inputs += artifact.inputs.length;
+      return inputs > HISTORY_INPUTS && artifact.inputs.length > 0 ? { ...artifact, inputs: [] } : artifact;
+    });
 }
 
 /** The schema allows no more. */

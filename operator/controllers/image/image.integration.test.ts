@@ -65,7 +65,13 @@ function startManager(
       graceMs: settings.graceMs ?? 3_600_000,
       jobTtlMs: 3_600_000,
       events: { record: (_, event) => void events.push(event) },
-      metrics: { built: () => {}, took: () => {}, moved: () => {}, artifactRemoved: () => {} },
+      metrics: {
+        built: () => {},
+        took: () => {},
+        moved: () => {},
+        swept: () => {},
+        artifactRemoved: () => {},
+      },
       endpoint: () => ({ url: 'https://artifacts.test:9443', caBundle: 'PEM' }),
       builder: {
         image: 'operator:test',
@@ -370,6 +376,8 @@ describe('a build', () => {
     });
     expect(done.build).toBeUndefined();
     expect(condition(done, 'Reconciling')).toBeUndefined();
+    // Events follow the status that they tell of.
+    await until('both events', async () => manager.events.length === 2);
     expect(manager.events.map(({ reason }) => reason)).toEqual(['Building', 'BuildSucceeded']);
   });
 

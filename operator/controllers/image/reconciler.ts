@@ -36,6 +36,7 @@ export interface ImageMetrics {
   built(build: Pick<BuildMeasure, 'result' | 'reason' | 'arch'>): void;
   took(phase: string, seconds: number): void;
   moved(direction: 'pulled' | 'stored', bytes: number): void;
+  swept(result: 'succeeded' | 'failed'): void;
   artifactRemoved(reason: 'history' | 'deleted'): void;
 }
 
@@ -264,11 +265,7 @@ export class ImageReconciler {
       const known = [status.artifact, ...(status.history ?? [])].flatMap(
         (artifact) => artifact?.digest ?? [],
       );
-      const removed = await this.#sweep.sweep(
-        snapshot.image,
-        new Set([...known, ...snapshot.inUse.keys()]),
-        signal,
-      );
+      const removed = await this.#swept(snapshot, new Set([...known, ...snapshot.inUse.keys()]), signal);
       for (const digest of removed) {
         const note = `artifact ${digest} is removed: neither history nor a machine keeps it`;
         this.#options.events.record(object, {
@@ -282,6 +279,22 @@ export class ImageReconciler {
       }
     }
     return this.#sweep.dueIn(uid);
+  }
+
+  async #swept(
+    { image }: Snapshot,
+    kept: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const { metrics } = this.#options;
+    try {
+      const removed = await this.#sweep.sweep(image, kept, signal);
+      metrics.swept('succeeded');
+      return removed;
+    } catch (error) {
+      if (!signal.aborted) metrics.swept('failed');
+      throw error;
+    }
   }
 
   async #finalize(

@@ -31,7 +31,8 @@ test('a machine holds what it pins, what it is to boot, and whatever any of its 
   expect(Object.fromEntries(found)).toEqual({ d1: ['a', 'b'], d2: ['b'], d3: ['b'] });
 });
 
-const artifact = (digest: string): Artifact => ({ digest }) as Artifact;
+const artifact = (digest: string, inputs = 0): Artifact =>
+  ({ digest, inputs: Array.from({ length: inputs }, () => ({})) }) as unknown as Artifact;
 
 describe('history', () => {
   test('has the newest first, each once, and never the present one', () => {
@@ -59,6 +60,15 @@ describe('history', () => {
         },
       ),
     );
+  });
+
+  test('says of old artifacts no more of what they were made than there is room for', () => {
+    const before = {
+      artifact: artifact('a', 400),
+      history: [artifact('b', 500), artifact('c', 400), artifact('d', 0)],
+    };
+    const lengths = historyWith(before, 'new', 9, new Map()).map(({ inputs }) => inputs.length);
+    expect(lengths).toEqual([400, 500, 0, 0]);
   });
 
   test('stays as it is while nothing new is built', () => {
