@@ -1,8 +1,20 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { BootRegistryOptions } from './server.ts';
 
 /** From a manifest out of the cache to a layer of a gigabyte. */
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+/** Whether storage answered when it was last asked; the same name as a manager's. */
+export function storageMetric(registry: Registry, reachable: () => boolean): Gauge {
+  return new Gauge({
+    name: 'linuxkit_storage_reachable',
+    help: '1 if object storage answered when it was last asked.',
+    registers: [registry],
+    collect() {
+      this.set(reachable() ? 1 : 0);
+    },
+  });
+}
 
 /** What a boot registry tells Prometheus. No label holds the name of an image. */
 export function bootRegistryMetrics(

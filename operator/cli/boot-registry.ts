@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ImageIndex } from '../bootregistry/image-index.ts';
-import { bootRegistryMetrics } from '../bootregistry/metrics.ts';
+import { bootRegistryMetrics, storageMetric } from '../bootregistry/metrics.ts';
 import { BootRegistry } from '../bootregistry/server.ts';
 import { StorageProbe } from '../bootregistry/storage-probe.ts';
 import { HealthServer } from '../runtime/health-server.ts';
@@ -49,6 +49,7 @@ async function serve(flags: Flags): Promise<void> {
   collectDefaultMetrics({ register: metrics });
 
   using probe = new StorageProbe((deadline) => probeBucket(client, options.bucket, deadline));
+  storageMetric(metrics, () => probe.problem === undefined);
   const ready = [{ name: 'storage', check: () => probe.problem }];
   await using health = await HealthServer.start({
     host: flags.healthListen,

@@ -15,7 +15,7 @@ function secret(data: Readonly<Record<string, string>>): Stored<Secret> {
     data: Object.fromEntries(
       Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
     ),
-  } as Stored<Secret>;
+  };
 }
 
 test('what the Secret holds is taken as it is', () => {

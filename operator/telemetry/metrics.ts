@@ -256,6 +256,16 @@ export class Metrics {
     'Artifacts removed from storage.',
     ['reason'],
   );
+  readonly #oldestBuild = this.#gauge(
+    'linuxkit_image_build_oldest_seconds',
+    'Seconds since the running build that began first did; 0 without one.',
+    [],
+  );
+  readonly #sweeps = this.#counter(
+    'linuxkit_garbage_collections_total',
+    "Looks through an image's stored artifacts for what nothing keeps, by result.",
+    ['result'],
+  );
 
   readonly images = {
     built: (build: {
@@ -267,6 +277,8 @@ export class Metrics {
     moved: (direction: 'pulled' | 'stored', bytes: number): void =>
       this.#buildBytes.inc({ direction }, bytes),
     states: (counts: Readonly<Record<string, number>>): void => setAll(this.#images, 'state', counts),
+    oldestBuild: (seconds: number): void => this.#oldestBuild.set(seconds),
+    swept: (result: 'succeeded' | 'failed'): void => this.#sweeps.inc({ result }),
     artifactRemoved: (reason: 'history' | 'deleted'): void => this.#artifactsRemoved.inc({ reason }),
   };
 
@@ -282,7 +294,23 @@ export class Metrics {
     REQUEST_BUCKETS,
   );
 
+  readonly #certificateEnds = this.#gauge(
+    'linuxkit_artifact_endpoint_certificate_expiry_timestamp_seconds',
+    'When the certificate of the artifact endpoint ends, in seconds since the epoch.',
+    [],
+  );
+  readonly #storage = this.#gauge(
+    'linuxkit_storage_reachable',
+    '1 if object storage answered when it was last asked.',
+    [],
+  );
+
+  storageReachable(is: boolean): void {
+    this.#storage.set(is ? 1 : 0);
+  }
+
   readonly endpoint = {
+    certificateEnds: (seconds: number): void => this.#certificateEnds.set(seconds),
     request: (r: { readonly route: string; readonly status: number; readonly seconds: number }): void => {
       this.#endpointRequests.inc({ route: r.route, code: String(r.status) });
       this.#endpointSeconds.observe({ route: r.route }, r.seconds);
@@ -301,7 +329,14 @@ export class Metrics {
     ['reason'],
   );
 
+  readonly #rollouts = this.#gauge(
+    'linuxkit_machine_rollouts',
+    'LinuxKitMachines by how far they are on their way to what their spec says: complete, progressing, stalled, deleting.',
+    ['state'],
+  );
+
   readonly machines = {
+    rollouts: (counts: Readonly<Record<string, number>>): void => setAll(this.#rollouts, 'state', counts),
     states: (counts: Readonly<Record<string, number>>): void => setAll(this.#machines, 'state', counts),
     digests: (counts: Readonly<Record<string, number>>): void =>
       setAll(this.#machinesOutdated, 'digest', counts),

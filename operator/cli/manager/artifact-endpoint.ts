@@ -2,6 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { IMAGES } from '../../controllers/image/objects.ts';
 import { messageOf } from '../../errors.ts';
 import type { ApiClient } from '../../runtime/api-client.ts';
+import { validityOf } from '../../runtime/certificate.ts';
 import { SYSTEM_CLOCK, sleep } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { JOBS, PODS } from '../../runtime/resources.ts';
@@ -28,6 +29,8 @@ export interface EndpointPlace {
   readonly port: number;
   readonly url: string;
   readonly secret: { readonly namespace: string; readonly name: string };
+  /** Whether somebody else fills that Secret. */
+  readonly given: boolean;
 }
 
 /** The artifact endpoint as every replica serves it, with a certificate that they share. */
@@ -50,7 +53,12 @@ export class ArtifactEndpoint implements AsyncDisposable {
   ): Promise<ArtifactEndpoint> {
     const { client, logger } = parts;
     const host = new URL(place.url).hostname.replace(/^\[|\]$/g, '');
-    const certificate = new ServingCertificate(client, { secret: place.secret, names: [host], logger });
+    const certificate = new ServingCertificate(client, {
+      secret: place.secret,
+      names: [host],
+      given: place.given,
+      logger,
+    });
     const bundle = await untilDone(() => certificate.ensure(signal), logger, signal);
     const server = createArtifactEndpoint({
       certificate: { cert: bundle.cert, key: bundle.key },
@@ -68,6 +76,11 @@ export class ArtifactEndpoint implements AsyncDisposable {
   /** PEM of the authorities that build pods are told to trust. */
   get caBundle(): string {
     return this.#bundle.caBundle;
+  }
+
+  /** When the certificate ends, in milliseconds since the epoch. */
+  get expiresAt(): number {
+    return validityOf(this.#bundle.cert).to;
   }
 
   /** Keeps the certificate fresh until the signal aborts. */
@@ -99,7 +112,7 @@ async function untilDone<T>(work: () => Promise<T>, logger: Logger, signal: Abor
       return await work();
     } catch (error) {
       if (signal.aborted) throw error;
-      logger.warn('cannot make the serving certificate yet', { error: messageOf(error) });
+      logger.warn('there is no serving certificate yet', { error: messageOf(error) });
       await sleep(SYSTEM_CLOCK, RETRY_MS, signal);
     }
   }

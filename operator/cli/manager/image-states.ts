@@ -19,6 +19,12 @@ export function countImageStates(images: readonly ImageObject[]): Record<ImageSt
   return counts;
 }
 
+/** Age of the running build that was started first, in seconds; 0 without one. `now` in milliseconds since the epoch. */
+export function oldestBuildSeconds(images: readonly ImageObject[], now: number): number {
+  const ages = images.map(({ status }) => now - Date.parse(status?.build?.startTime ?? ''));
+  return Math.max(0, ...ages.filter(Number.isFinite)) / 1000;
+}
+
 function stateOf({ metadata, spec, status }: ImageObject): ImageState {
   const holds = (type: string): boolean =>
     status?.conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false;

@@ -23,7 +23,8 @@ import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { engineName, engineVersion } from '../version.ts';
 import { ArtifactEndpoint } from './artifact-endpoint.ts';
-import { countImageStates } from './image-states.ts';
+import { countImageStates, oldestBuildSeconds } from './image-states.ts';
+import { countRolloutStates } from './rollout-states.ts';
 import type { ManagerSettings } from './settings.ts';
 import { storageCredentials } from './storage-credentials.ts';
 
@@ -87,7 +88,10 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     Object.values(caches).every(({ hasSynced }) => hasSynced) ? undefined : 'are being filled',
   );
   metrics.onScrape(() => {
-    metrics.images.states(countImageStates(caches.images.list()));
+    const images = caches.images.list();
+    metrics.images.states(countImageStates(images));
+    metrics.images.oldestBuild(oldestBuildSeconds(images, Date.now()));
+    metrics.machines.rollouts(countRolloutStates(fleet.machines.list()));
     const { states, digests } = censusOf(fleet.machines.list());
     metrics.machines.states(states);
     metrics.machines.digests(digests);
@@ -104,6 +108,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     });
     checks.set('storage', () => probe.problem);
     run('storage probe', probe.start());
+    metrics.onScrape(() => metrics.storageReachable(probe.problem === undefined));
 
     const url = `https://${settings.artifactsHost}`;
     await using endpoint = await ArtifactEndpoint.start(
@@ -113,10 +118,12 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
         port: settings.artifactsPort,
         url,
         secret: { namespace, name: settings.certificateSecret },
+        given: settings.certificateGiven,
       },
       signal,
     );
     run('serving certificate', endpoint.run(signal));
+    metrics.onScrape(() => metrics.endpoint.certificateEnds(endpoint.expiresAt / 1000));
 
     const recorder = (name: string): ApiEventRecorder => {
       const made = new ApiEventRecorder(client, {
@@ -139,7 +146,8 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
           insecureRegistries: settings.insecureRegistry,
           graceMs: settings.artifactGrace,
           jobTtlMs: settings.jobTtl,
-          endpoint: () => ({ url, caBundle: endpoint.caBundle }),
+          // Build pods upload to storage itself, whose authority they must trust too.
+          endpoint: () => ({ url, caBundle: `${endpoint.caBundle}${options.caBundle ?? ''}` }),
           builder: {
             image: settings.builderImage,
             imagePullPolicy: settings.builderImagePullPolicy,

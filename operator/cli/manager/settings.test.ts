@@ -25,6 +25,7 @@ test('with what must be given, the rest has sensible defaults', () => {
     artifactsListen: '0.0.0.0',
     artifactsPort: 8443,
     artifactsHost: 'artifacts.system.svc',
+    certificateGiven: false,
     certificateSecret: 'linuxkit-operator-artifacts-tls',
     builderImage: 'operator:1',
     builderImagePullPolicy: 'IfNotPresent',

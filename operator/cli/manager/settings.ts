@@ -21,6 +21,7 @@ export interface ManagerSettings {
   /** `HOST[:PORT]`. */
   readonly artifactsHost: string;
   readonly certificateSecret: string;
+  readonly certificateGiven: boolean;
   readonly storageCredentialsSecret?: string;
   readonly builderImage: string;
   readonly builderImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
@@ -61,6 +62,10 @@ export function addManagerOptions(command: Command): Command {
       '--certificate-secret <name>',
       "Secret for the endpoint's certificate, in the own namespace",
     ).default('linuxkit-operator-artifacts-tls'),
+    flag(
+      '--certificate-given',
+      'that Secret is filled by somebody else, cert-manager for one: tls.crt, tls.key, ca.crt',
+    ).default(false),
     flag(
       '--storage-credentials-secret <name>',
       'Secret in the own namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, filled with random ones while it is empty',
