@@ -51,7 +51,6 @@ async function replay(path: string): Promise<void> {
 async function fuzz(seed: number, seconds: number): Promise<void> {
   process.stdout.write(`seed ${seed}, ${seconds} s for ${targets.length} targets\n`);
   const duration = (seconds * 1000) / targets.length;
-  const findings: Finding[] = [];
   for (const { name } of targets) {
     const { inputs, finding } = await runWatched({
       target: name,
@@ -60,16 +59,15 @@ async function fuzz(seed: number, seconds: number): Promise<void> {
       signal: interrupted.signal,
     });
     process.stdout.write(`${finding === undefined ? 'ok  ' : 'FAIL'} ${name}: ${inputs} inputs\n`);
-    if (finding !== undefined) findings.push(finding);
+    if (finding === undefined) continue;
+    process.exitCode = 1;
+    await keep(finding);
   }
-  if (findings.length === 0) return;
-  process.exitCode = 1;
-  const folder = await mkdtemp(join(tmpdir(), 'fuzz-'));
-  for (const { target, kind, message, input } of findings) {
-    const path = join(folder, target);
-    await writeFile(path, input);
-    process.stdout.write(
-      `\n${target}: ${kind}: ${message}\n  again: npm run fuzz -- --target ${target} --replay ${path}\n`,
-    );
-  }
+}
+
+async function keep({ target, kind, message, input }: Finding): Promise<void> {
+  const path = join(await mkdtemp(join(tmpdir(), 'fuzz-')), target);
+  await writeFile(path, input);
+  const again = `npm run fuzz -- --target ${target} --replay ${path}`;
+  process.stdout.write(`  ${kind}: ${message.replaceAll('\n', '\n  ')}\n  again: ${again}\n`);
 }

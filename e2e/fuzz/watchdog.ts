@@ -17,6 +17,7 @@ export interface WatchedRun {
 }
 
 const PATIENCE = 30_000;
+const START_PATIENCE = 120_000;
 const LOOK_EVERY = 100;
 /** Of a thread's own heap, in MiB: parsers of small inputs need far less. */
 const HEAP_LIMIT = 256;
@@ -94,7 +95,9 @@ async function watch(
       const now = performance.now();
       const count = Atomics.load(counters, 0);
       if (count !== last) [last, since] = [count, now];
-      if (now - since > options.patience) return ['hang', `no end within ${options.patience / 1000} s`];
+      // Before the first input the thread only loads its program.
+      const patience = count === 0 ? START_PATIENCE : options.patience;
+      if (now - since > patience) return ['hang', `no end within ${patience / 1000} s`];
       const growth = process.memoryUsage.rss() - options.before;
       if (growth > GROWTH_LIMIT)
         return ['memory', `the process has grown by ${Math.round(growth / 2 ** 20)} MiB`];

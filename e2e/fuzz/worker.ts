@@ -1,4 +1,5 @@
 /** Runs one campaign in a thread of its own, so that whoever started it can end it whatever happens. */
+import { setImmediate } from 'node:timers/promises';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { campaign, type Finding } from './campaign.ts';
 import type { FuzzTarget } from './target.ts';
@@ -22,6 +23,9 @@ export interface WorkerReport {
   readonly inputs: number;
   readonly finding?: Finding;
 }
+
+/** Inputs. */
+const YIELD_EVERY = 50;
 
 if (!isMainThread) {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
@@ -48,6 +52,8 @@ async function work(order: WorkerOrder): Promise<WorkerReport> {
   for await (const finding of campaign(target, order.seed, watch)) {
     if (finding !== undefined) return { inputs, finding };
     if (performance.now() > end) break;
+    // What zlib and others hold outside of the heap is let go of by tasks of the event loop.
+    if (inputs % YIELD_EVERY === 0) await setImmediate();
   }
   return { inputs };
 }
