@@ -9,13 +9,14 @@ export interface ImageObject extends KubeObject {
   readonly status?: ImageStatus;
 }
 
-/** What the image controller reads of a LinuxKitMachine. */
+/** What the image controller, and the manager's counts, read of a LinuxKitMachine. */
 export interface MachineObject extends KubeObject {
   readonly spec?: { readonly imageRef?: { readonly name?: string; readonly digest?: string } };
   readonly status?: {
     readonly currentDigest?: string;
     readonly targetDigest?: string;
     readonly machines?: readonly { readonly bootedDigest?: string }[];
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };
 }
 
