@@ -102,7 +102,7 @@ export interface ServingCertificateOptions {
   readonly secret: ObjectKey & { readonly namespace: string };
   /** Host names or addresses under which clients reach the server. */
   readonly names: readonly string[];
-  /** Somebody else fills the Secret; it is only read. Default false. */
+  /** Somebody else, cert-manager for instance, keeps `tls.crt`, `tls.key` and `ca.crt` in the Secret: it is only read. */
   readonly given?: boolean;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -125,7 +125,7 @@ export class ServingCertificate {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
   }
 
-  /** What is in the Secret, after renewing what falls due. */
+  /** What is in the Secret, after renewing what falls due. Throws GivenCertificateError while one that is given is not there. */
   async ensure(signal: AbortSignal): Promise<ServingBundle> {
     const { secret: key, names, logger } = this.#options;
     for (;;) {

@@ -27,7 +27,6 @@ test('with what must be given, the rest has sensible defaults', () => {
     artifactsHost: 'artifacts.system.svc',
     certificateGiven: false,
     certificateSecret: 'linuxkit-operator-artifacts-tls',
-    certificateGiven: false,
     builderImage: 'operator:1',
     builderImagePullPolicy: 'IfNotPresent',
     builderImagePullSecret: [],

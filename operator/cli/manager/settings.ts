@@ -22,7 +22,6 @@ export interface ManagerSettings {
   readonly artifactsHost: string;
   readonly certificateSecret: string;
   readonly certificateGiven: boolean;
-  readonly certificateGiven: boolean;
   readonly storageCredentialsSecret?: string;
   readonly builderImage: string;
   readonly builderImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
@@ -66,10 +65,6 @@ export function addManagerOptions(command: Command): Command {
     flag(
       '--certificate-given',
       'that Secret is filled by somebody else, cert-manager for one: tls.crt, tls.key, ca.crt',
-    ).default(false),
-    flag(
-      '--certificate-given',
-      'that Secret is filled by others (tls.crt, tls.key, ca.crt): only read it',
     ).default(false),
     flag(
       '--storage-credentials-secret <name>',
