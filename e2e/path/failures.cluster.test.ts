@@ -102,7 +102,7 @@ describe('what cannot be built says why', () => {
       () => ({
         config: linuxkitConfig(
           'x',
-          (config) => void config.init.push(`${LYING_REGISTRY}/linuxkit/busybox:1`),
+          (config) => void config.init.push(`${LYING_REGISTRY}/linuxkit/busybox:1.35`),
         ),
       }),
       'DigestMismatch',
