@@ -12,7 +12,8 @@ import { type Change, Informer } from './informer.ts';
 import { LeaderElector } from './leader-elector.ts';
 import { SILENT_LOGGER } from './logger.ts';
 import { NO_METRICS, type WatchMetrics } from './metrics.ts';
-import { CONFIG_MAPS, type ConfigMap, LEASES, resource } from './resources.ts';
+import { CONFIG_MAPS, type ConfigMap, LEASES, resource, SECRETS } from './resources.ts';
+import { ServingCertificate } from './serving-certificate.ts';
 
 const signal = AbortSignal.timeout(900_000);
 let plane: ControlPlane;
@@ -337,6 +338,20 @@ test('a leader whose lease was taken from it steps down', async () => {
   await waitFor('the leader', () => elector.isLeader, { signal, timeout: 5_000 });
   await client.patch(LEASES, lease, { spec: { holderIdentity: 'thief' } }, { signal });
   expect(await run).toBe('lost');
+});
+
+test('replicas that start at once share one serving certificate, and one that is given is only read', async () => {
+  const secret = { namespace: 'default', name: 'serving' };
+  const made = (names: readonly string[], given = false) =>
+    new ServingCertificate(client, { secret, names, given, logger: SILENT_LOGGER });
+  await expect(made(['a.svc'], true).ensure(signal)).rejects.toThrow(/serving/);
+  expect(await client.find(SECRETS, secret, { signal })).toBeUndefined();
+  const all = await Promise.all([1, 2, 3].map(() => made(['a.svc']).ensure(signal)));
+  expect(new Set(all.map(({ cert }) => cert)).size).toBe(1);
+  expect(await made(['a.svc'], true).ensure(signal)).toEqual(all[0]);
+  const renamed = await made(['b.svc']).ensure(signal);
+  expect(renamed.cert).not.toBe(all[0]?.cert);
+  expect(renamed.caBundle).toBe(all[0]?.caBundle);
 });
 
 test('events are recorded once and counted when they repeat', async () => {
