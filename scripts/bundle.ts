@@ -10,7 +10,7 @@ const [outdir = 'dist', entry = 'operator/main.ts'] = process.argv.slice(2);
 await rm(outdir, { recursive: true, force: true });
 await build({
   // Threads are started from files of their own, which lie beside the program.
-  entryPoints: { main: entry, 'part-worker': 'operator/build/part-worker.ts' },
+  entryPoints: { main: entry, thread: 'operator/build/thread.ts' },
   outdir,
   bundle: true,
   splitting: true,

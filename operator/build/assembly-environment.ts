@@ -1,6 +1,6 @@
 import type { LayerStore } from '../oci/layer-store.ts';
+import type { BuildThread } from './build-thread.ts';
 import type { MemberCache } from './member-cache.ts';
-import type { PartWriter } from './part-writer.ts';
 import type { ReportProgress } from './progress.ts';
 import type { Slots } from './slots.ts';
 
@@ -10,7 +10,7 @@ export interface AssemblyEnvironment {
   readonly cache: MemberCache | undefined;
   /** An empty folder on a disk with room for everything. */
   readonly folder: string;
-  readonly writer: PartWriter;
+  readonly thread: BuildThread;
   /** One for each core: what is compressed at the same time. */
   readonly slots: Slots;
   readonly signal: AbortSignal;

@@ -9,6 +9,7 @@ import { adjust, imageTree, indexOf, plainTree } from './image-tree.ts';
 const spool: Spool = {
   size: 0,
   descriptor: 3,
+  extend: () => undefined,
   append: async () => undefined,
   async *read(offset, length) {
     yield Buffer.alloc(length, offset);

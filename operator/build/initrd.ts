@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { CodedError } from '../errors.ts';
 import type { ByteSum } from '../initramfs/member.ts';
 import { type BootLayer, bootLayerFrame, bootLayerSize } from '../oci/boot-image.ts';
@@ -89,9 +87,8 @@ async function joinOnce(
         // A file of the work folder was summed as it was written, by this process.
         const own = part.file === undefined ? createHash('sha256') : undefined;
         let partSize = 0;
-        for await (const chunk of stream) {
+        for await (const bytes of stream) {
           environment.signal.throwIfAborted();
-          const bytes = chunk as Buffer;
           partSize += bytes.length;
           if (partSize > part.stored.size) throw new DamagedPartError(member, part);
           own?.update(bytes);
@@ -111,7 +108,20 @@ async function joinOnce(
   };
 }
 
-async function openPart(part: InitrdPart, cache: MemberCache | undefined): Promise<Readable | undefined> {
-  if (part.file === undefined) return cache?.data(part.stored);
-  return createReadStream(part.file.path, { highWaterMark: READ_BYTES });
+async function openPart(
+  part: InitrdPart,
+  cache: MemberCache | undefined,
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  return part.file === undefined ? cache?.data(part.stored) : readFile(part.file.path);
+}
+
+/** The bytes of a file, in one buffer that is filled again and again. */
+async function* readFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  await using file = await open(path);
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
 }

@@ -4,7 +4,6 @@ import type { FileTree, RegularFileNode } from '../oci/file-tree.ts';
 import { flatten } from '../oci/flatten.ts';
 import { TarIndexer } from '../oci/tar/indexer.ts';
 import type { ResolvedImage } from '../oci/types.ts';
-import { nodeBytes } from './image-tree.ts';
 import type { Compression } from './record.ts';
 
 export class KernelImageError extends CodedError<'InvalidKernelImage'> {}
@@ -55,12 +54,20 @@ function missing(image: ResolvedImage, name: string, field: string): KernelImage
   );
 }
 
+/** Read at a time, in bytes: some headers, or one and the beginning of a module. */
+const HEADER_BYTES = 4096;
+
 /** The archive lies in the spool of its layer: its files are read from there, never copied. */
 async function readModules(archive: RegularFileNode, image: ResolvedImage): Promise<FileTree> {
   const indexer = new TarIndexer(`${archive.path} of kernel image ${image.digest}`);
-  for await (const bytes of nodeBytes(archive)) indexer.push(bytes);
-  indexer.end();
   const { spool, offset } = archive.body;
+  for (let at = 0; at < archive.size; ) {
+    const length = Math.min(HEADER_BYTES, archive.size - at);
+    for await (const bytes of spool.read(offset + at, length)) indexer.push(bytes);
+    at += length;
+    at += indexer.passOver(archive.size - at);
+  }
+  indexer.end();
   const entries = indexer.entries.map((entry) => ({ ...entry, offset: entry.offset + offset }));
   return flatten([{ digest: image.digest, diffId: image.digest, entries, spool }]);
 }

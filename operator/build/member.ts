@@ -70,9 +70,9 @@ export async function makeMember(
   const entries = arrange(adjust(tree.entries, adjustment), options.outside);
   // Not the location: the same image at another place of the list is the same member.
   const place = `${source.kind} ${source.place} ${source.image.digest}`;
-  const { cache, writer } = environment;
+  const { cache, thread } = environment;
   const parts = { place, compression, trailer: false };
-  const member = await writeParts(source.name, entries, parts, (task) => writer.write(task), environment);
+  const member = await writeParts(source.name, entries, parts, (task) => thread.writePart(task), environment);
   await trees.close(source);
   if (cache !== undefined) {
     for (const { file } of member.parts) await cache.putData(objectSource(file));

@@ -9,13 +9,13 @@ import type { ImageSource } from '../oci/source.ts';
 import type { ResolvedImage } from '../oci/types.ts';
 import { type AddedFile, readAddedFiles } from './added-files.ts';
 import { type Assembled, assemble } from './assembly.ts';
+import { BuildThread } from './build-thread.ts';
 import { beginInputSboms, type Evidence, evidenceInputs, writeEvidence } from './evidence/evidence.ts';
 import type { AttestationSource } from './evidence/input-sboms.ts';
 import { BuildError, buildErrorOf } from './failure.ts';
 import { type GeneratedEntry, plannedEntry } from './generated.ts';
 import { artifactDigest, contentSum, inputsHash } from './identity.ts';
 import { type CacheStore, MemberCache } from './member-cache.ts';
-import { PartWriter } from './part-writer.ts';
 import type { ReportProgress } from './progress.ts';
 import type { Architecture, BuildRecord, BuildStep, Compression, FileRecord } from './record.ts';
 import { type ResolvedInputs, resolveInputs } from './resolve.ts';
@@ -89,8 +89,12 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
 
   const different = evidenceInputs(images);
   using evidence = beginInputSboms(different, environment.images, signal);
-  await using layers = new LayerStore({ source: environment.images, directory: workFolder });
-  await using writer = new PartWriter(signal);
+  await using thread = new BuildThread(signal);
+  await using layers = new LayerStore({
+    source: environment.images,
+    directory: workFolder,
+    indexer: thread.indexLayer,
+  });
   const assembled = await steps.run('assemble', async () => {
     const bundles = planBundles(
       input.config,
@@ -108,7 +112,7 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
       },
       {
         layers,
-        writer,
+        thread,
         cache: environment.cache && new MemberCache(environment.cache, { report, signal }),
         folder: workFolder,
         slots: new Slots(availableParallelism()),

@@ -3,8 +3,8 @@ import type { Sink } from './archive.ts';
 import type { Compressor } from './compressor.ts';
 
 const OUTPUT_CHUNK = 128 * 1024;
-/** 2 MiB back: the kernel's unpacker allocates that much, it accepts up to 128 MiB. */
-const WINDOW_LOG = 21;
+/** 1 MiB back, which stays in the processor's cache; twice that saves a hundredth. The kernel accepts up to 128 MiB. */
+const WINDOW_LOG = 20;
 
 /**
  * One zstd stream of a single frame (RFC 8878), as the kernel's unpacker wants it. On one core:

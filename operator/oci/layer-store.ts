@@ -1,5 +1,5 @@
 import { OciError } from './errors.ts';
-import { indexLayer, LAYER_LIMITS, type LayerLimits } from './layer.ts';
+import { indexLayer, LAYER_LIMITS, type LayerIndexer, type LayerLimits } from './layer.ts';
 import type { IndexedLayer } from './layer-index.ts';
 import { formatReference } from './reference.ts';
 import type { ImageSource } from './source.ts';
@@ -11,6 +11,8 @@ export interface LayerStoreOptions {
   /** Where spools are kept; must hold all layers that are open at once, uncompressed. */
   readonly directory: string;
   readonly limits?: LayerLimits;
+  /** Where layers are uncompressed; by default in the thread that holds the store. */
+  readonly indexer?: LayerIndexer;
   /** Layers that are pulled at once. */
   readonly concurrency?: number;
 }
@@ -36,15 +38,17 @@ export class LayerStore implements AsyncDisposable {
   readonly #source: ImageSource;
   readonly #directory: string;
   readonly #limits: LayerLimits;
+  readonly #indexer: LayerIndexer;
   readonly #slots: Slots;
   readonly #cache = new BlockCache();
   readonly #pulls = new Map<string, Pull>();
   #bytesPulled = 0;
 
-  constructor({ source, directory, limits = LAYER_LIMITS, concurrency = 4 }: LayerStoreOptions) {
+  constructor({ source, directory, limits, indexer, concurrency = 3 }: LayerStoreOptions) {
     this.#source = source;
     this.#directory = directory;
-    this.#limits = limits;
+    this.#limits = limits ?? LAYER_LIMITS;
+    this.#indexer = indexer ?? indexLayer;
     this.#slots = new Slots(concurrency);
   }
 
@@ -111,7 +115,7 @@ export class LayerStore implements AsyncDisposable {
     const spool: Spool = await openSpool(this.#directory, this.#cache);
     try {
       const blob = this.#source.openBlob(image.reference, descriptor, signal);
-      const layer = await indexLayer(descriptor, blob, diffId, spool, signal, this.#limits);
+      const layer = await this.#indexer(descriptor, blob, diffId, spool, signal, this.#limits);
       this.#bytesPulled += descriptor.size;
       return layer;
     } catch (error) {

@@ -75,15 +75,28 @@ export async function* openLayer(
   }
 }
 
-/** Sets a layer's archive aside in the spool and notes what lies where in it: one pass, verified. */
-export async function indexLayer(
+/**
+ * Sets a layer's archive aside in the spool and notes what lies where in it: one pass, verified. The
+ * blob is read to its end, and what it throws is thrown.
+ */
+export type LayerIndexer = (
   descriptor: Descriptor,
   blob: AsyncIterable<Uint8Array>,
   diffId: Digest,
   spool: Spool,
   signal: AbortSignal,
-  limits: LayerLimits = LAYER_LIMITS,
-): Promise<IndexedLayer> {
+  limits?: LayerLimits,
+) => Promise<IndexedLayer>;
+
+/** Does all of it in the thread that calls. */
+export const indexLayer: LayerIndexer = async (
+  descriptor,
+  blob,
+  diffId,
+  spool,
+  signal,
+  limits = LAYER_LIMITS,
+) => {
   const indexer = new TarIndexer(`layer ${descriptor.digest}`, limits);
   // The disk takes a chunk while the next one is uncompressed and hashed.
   let writing = Promise.resolve();
@@ -99,4 +112,4 @@ export async function indexLayer(
   }
   indexer.end();
   return { digest: descriptor.digest, diffId, entries: indexer.entries, spool };
-}
+};

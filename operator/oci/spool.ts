@@ -11,6 +11,8 @@ export interface Spool extends AsyncDisposable {
   readonly descriptor: number;
   /** Resolves when the owner may reuse the chunk. Calls must not overlap. */
   append(chunk: Uint8Array): Promise<void>;
+  /** Says that bytes up to `size` were written by somebody else, through the descriptor. */
+  extend(size: number): void;
   /** Yields `length` bytes from `offset`. The chunks stay as they are for as long as they are held. */
   read(offset: number, length: number): AsyncGenerator<Uint8Array, void, undefined>;
 }
@@ -92,6 +94,12 @@ class FileSpool implements Spool {
       written += (await this.#file.write(chunk, written, rest, position + written)).bytesWritten;
     }
     this.#size = position + chunk.length;
+  }
+
+  extend(size: number): void {
+    if (size < this.#size)
+      throw new RangeError(`spool: ${size} bytes are less than the ${this.#size} it has`);
+    this.#size = size;
   }
 
   async *read(offset: number, length: number): AsyncGenerator<Uint8Array, void, undefined> {

@@ -49,6 +49,17 @@ export class TarIndexer {
     this.#position += chunk.length;
   }
 
+  /**
+   * Steps over bytes of a body, at most `limit`, that the caller need not push: for archives that can be
+   * read from anywhere. Gives their number.
+   */
+  passOver(limit: number): number {
+    const passed = Math.min(this.#skip, limit);
+    this.#skip -= passed;
+    this.#position += passed;
+    return passed;
+  }
+
   /** Call when the archive is over. Throws if it broke off inside an entry. */
   end(): void {
     if (this.#skip > 0 || this.#collected > 0 || this.#state === 'record') {
