@@ -27,6 +27,8 @@ LABEL org.opencontainers.image.title="linuxkit-operator" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /out /app
+# One heap for all threads: it wastes less memory, and is as fast.
+ENV MALLOC_ARENA_MAX=1
 ENV NODE_ENV=production NODE_COMPILE_CACHE="" LINUXKIT_OPERATOR_VERSION="${VERSION}"
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/node", "/app/main.js"]
