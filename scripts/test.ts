@@ -24,6 +24,7 @@ const STATIC_CHECKS: readonly (readonly [name: string, command: readonly string[
   ['dead code', ['knip']],
   ['import directions', ['node', 'scripts/import-directions.ts']],
   ['generated files', ['node', 'operator/api/generate.ts', '--check']],
+  ['generated chart files', ['node', 'e2e/chart/generate.ts', '--check']],
 ];
 
 /** Upper bound for one lane, in milliseconds: a hung lane fails instead of hanging the run. */
