@@ -18,7 +18,7 @@ interface Count {
 
 /** Checks without a test runner: each counts as one. */
 const STATIC_CHECKS: readonly (readonly [name: string, command: readonly string[]])[] = [
-  ['format', ['biome', 'ci', '--error-on-warnings', '.']],
+  ['format', ['biome', 'ci', '--colors=off', '--error-on-warnings', '.']],
   ['lint', ['oxlint', '--type-aware', '--deny-warnings', 'operator', 'e2e', 'scripts']],
   ['types', ['tsc', '-p', '.']],
   ['dead code', ['knip']],

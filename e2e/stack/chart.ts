@@ -55,21 +55,3 @@ export async function installChart(
     },
   );
 }
-
-export async function uninstallChart(helm: string, kubeconfig: string, signal: AbortSignal): Promise<void> {
-  await run(
-    helm,
-    [
-      'uninstall',
-      RELEASE,
-      '--kubeconfig',
-      kubeconfig,
-      '--namespace',
-      OPERATOR_NAMESPACE,
-      '--wait',
-      '--timeout',
-      '3m',
-    ],
-    { signal, timeout: 240_000 },
-  );
-}

@@ -41,7 +41,8 @@ function yaml(value: unknown): string {
 function chartTemplate(plain: string): string {
   const name = '\nmetadata:\n';
   if (plain.includes('{{')) throw new Error('a description holds "{{", which Helm would take for a template');
-  const keep = '  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n';
+  const keep =
+    '  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n';
   const annotated = plain.replace(name, `${name}${keep}`);
   return `{{- if .Values.crds.enabled }}\n${annotated}{{- end }}\n`;
 }
