@@ -57,6 +57,18 @@ export class BenchRoom {
     return { g, engine, byHand, initrdSize };
   }
 
+  /** Builds the set with a kernel that boots, in either compression, and gives the folders. */
+  async bootable(kernel: string): Promise<Readonly<Record<'gzip' | 'zstd', string>>> {
+    const yaml = join(this.#folder, 'bootable.yml');
+    await writeFile(yaml, linuxKitYaml(this.#prepared.set, this.#registry, this.#note, kernel));
+    const folders = { gzip: join(this.#folder, 'boot-gzip'), zstd: join(this.#folder, 'boot-zstd') };
+    for (const [compression, folder] of Object.entries(folders)) {
+      const args = ['build', yaml, '--output', folder, '--quiet', '--compression', compression];
+      await run(process.execPath, [this.#program, ...args], { signal: this.#signal, timeout: 900_000 });
+    }
+    return folders;
+  }
+
   /** Makes the world what the case wants to find. */
   async #arrange(one: BenchCase): Promise<void> {
     if (one.finds === 'nothing') {

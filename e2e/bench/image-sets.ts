@@ -51,18 +51,20 @@ export const IMAGE_SETS: Readonly<Record<SetName, ImageSet>> = {
   },
 };
 
-/** LinuxKit YAML for a set whose images are at `registry`. `note` goes into an inline file. */
-export function linuxKitYaml(set: ImageSet, registry: string, note: string): string {
+/**
+ * LinuxKit YAML for a set whose images are at `registry`. `note` goes into an inline file. With a `kernel`
+ * instead of the set's own, which is none, the result can be booted as far as init.
+ */
+export function linuxKitYaml(set: ImageSet, registry: string, note: string, kernel?: string): string {
   const reference = ({ name }: SetImage): string => imageReference(set, name, registry);
   const containers = (role: SetImage['role']): readonly string[] =>
     set.images
       .filter((image) => image.role === role)
       .map((image) => `  - {name: ${image.name}, image: "${reference(image)}"}`);
-  const [kernel] = set.images;
-  if (kernel === undefined) throw new Error(`the set ${set.name} is empty`);
+  const kernels = set.images.filter(({ role }) => role === 'kernel').map(reference);
   return [
     'kernel:',
-    `  image: "${reference(kernel)}"`,
+    `  image: "${kernel ?? kernels.join()}"`,
     '  cmdline: console=ttyS0',
     'init:',
     ...set.images.filter(({ role }) => role === 'init').map((image) => `  - "${reference(image)}"`),
@@ -72,6 +74,7 @@ export function linuxKitYaml(set: ImageSet, registry: string, note: string): str
     ...containers('services'),
     'files:',
     `  - {path: etc/motd, contents: "${note}", mode: "0644"}`,
+    ...(kernel === undefined ? [] : ['  - {path: init, contents: "none", mode: "0755"}']),
     '',
   ].join('\n');
 }

@@ -6,31 +6,36 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { publishComponents } from '../images/publish.ts';
 import { run } from '../process/run.ts';
 import { describeFailure } from '../progress/failure.ts';
 import { createReporter } from '../progress/reporter.ts';
 import { ensurePackages } from '../tools/packages.ts';
 import { BenchRoom, type Round } from './bench-room.ts';
+import { secondsToInit } from './boot-time.ts';
 import { HAND_PACKAGES } from './by-hand.ts';
 import { CASE_NAMES, casesOf } from './cases.ts';
 import { IMAGE_SETS, SET_NAMES } from './image-sets.ts';
 import { startLocalRegistry } from './local-registry.ts';
 import { prepareSet, pushSet } from './prepared-set.ts';
-import { type CaseResult, holds, table } from './report.ts';
+import { type BootRounds, bootLine, type CaseResult, holds, table } from './report.ts';
 
 const USAGE = `usage: npm run bench:build [-- OPTION…]
 
   --set NAME    ${SET_NAMES.join(' or ')}; repeatable, both by default
   --case NAME   ${CASE_NAMES.join(', ')}; repeatable, by default those that have a bar
   --runs N      rounds of each case, 5 by default
+  --boot        boot the mid set, compressed either way, and measure how long the guest unpacks; without
+                --set nothing else
   --json FILE   write all measurements there
 `;
 
 const { values } = parseArgs({
   options: {
-    set: { type: 'string', multiple: true, default: [...SET_NAMES] },
+    set: { type: 'string', multiple: true },
     case: { type: 'string', multiple: true },
     runs: { type: 'string', default: '5' },
+    boot: { type: 'boolean' },
     json: { type: 'string' },
     help: { type: 'boolean' },
   },
@@ -40,13 +45,15 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.once(name, () => interrupted.abort(new Error(`stopped by ${name}`)));
 const { signal } = interrupted;
 const reporter = createReporter();
+const runs = Number(values.runs);
 
 if (values.help === true) process.stdout.write(USAGE);
 else {
   const folder = await mkdtemp(join(tmpdir(), 'bench-build-'));
   try {
     const results = await bench(folder);
-    process.stdout.write(`\n${table(results)}`);
+    if (results.length > 0) process.stdout.write(`\n${table(results)}`);
+    if (values.boot === true) process.stdout.write(`\n${bootLine(await boot(folder))}`);
     if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
     if (!results.every(holds)) process.exitCode = 1;
   } catch (error) {
@@ -58,14 +65,10 @@ else {
 }
 
 async function bench(folder: string): Promise<readonly CaseResult[]> {
-  const sets = SET_NAMES.filter((name) => values.set.includes(name));
-  const runs = Number(values.runs);
-  if (sets.length === 0 || !(runs >= 1)) throw new Error(USAGE);
+  const sets = SET_NAMES.filter((name) => values.set?.includes(name) ?? values.boot !== true);
+  if (!(runs >= 1)) throw new Error(USAGE);
   await ensurePackages(['time', ...HAND_PACKAGES], reporter, signal);
-  const program = join(folder, 'program', 'main.js');
-  const bundler = join(import.meta.dirname, '..', '..', 'scripts', 'bundle.ts');
-  await run(process.execPath, [bundler, join(folder, 'program')], { signal });
-
+  const program = await bundle(folder);
   const results: CaseResult[] = [];
   for (const name of sets) {
     const prepared = await prepareSet(IMAGE_SETS[name], reporter, signal);
@@ -86,4 +89,36 @@ async function bench(folder: string): Promise<readonly CaseResult[]> {
       await rm(join(folder, left), { recursive: true, force: true });
   }
   return results;
+}
+
+async function boot(folder: string): Promise<BootRounds> {
+  const prepared = await prepareSet(IMAGE_SETS.mid, reporter, signal);
+  await using registry = await startLocalRegistry(join(folder, 'registry-boot'), reporter, signal);
+  await pushSet(prepared, registry.host, signal);
+  const component = 'linuxkit/kernel';
+  const references = await reporter.step('make a kernel that boots', () =>
+    publishComponents(registry.host, { only: [component], signal }),
+  );
+  const room = new BenchRoom(prepared, {
+    registry: registry.host,
+    folder,
+    program: await bundle(folder),
+    signal,
+  });
+  const folders = await room.bootable(references.get(component) ?? '');
+  const rounds: { gzip: number; zstd: number }[] = [];
+  for (let round = 1; round <= runs; round += 1) {
+    await reporter.step(`boot ${round} of ${runs}`, async () => {
+      const gzip = await secondsToInit(folders.gzip, signal);
+      rounds.push({ gzip, zstd: await secondsToInit(folders.zstd, signal) });
+    });
+  }
+  return rounds;
+}
+
+/** The program as the container image has it: that starts faster. */
+async function bundle(folder: string): Promise<string> {
+  const bundler = join(import.meta.dirname, '..', '..', 'scripts', 'bundle.ts');
+  await run(process.execPath, [bundler, join(folder, 'program')], { signal });
+  return join(folder, 'program', 'main.js');
 }

@@ -37,6 +37,17 @@ const HEADER = [
   '| --- | --- | --- | --- | --- | --- | --- | --- |',
 ];
 
+/** Seconds from the kernel's start to its start of init, a pair a round. */
+export type BootRounds = readonly { readonly gzip: number; readonly zstd: number }[];
+
+/** One line on how long the guest takes to unpack. */
+export function bootLine(rounds: BootRounds): string {
+  const gzip = median(rounds.map((round) => round.gzip));
+  const zstd = median(rounds.map((round) => round.zstd));
+  const compared = median(rounds.map((round) => round.zstd / round.gzip));
+  return `from kernel start to init, software emulation: gzip ${gzip.toFixed(1)} s, zstd ${zstd.toFixed(1)} s (${compared.toFixed(2)} of gzip)\n`;
+}
+
 /** The results as a Markdown table. */
 export function table(results: readonly CaseResult[]): string {
   return `${[...HEADER, ...results.map(row)].join('\n')}\n`;
