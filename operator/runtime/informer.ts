@@ -20,7 +20,7 @@ export interface InformerOptions<T extends KubeObject> {
   readonly metadataOnly?: boolean;
   /** What of an object is kept. `metadata.managedFields` is dropped before. */
   readonly transform?: (object: Stored<T>) => Stored<T>;
-  /** Names of indexes, each giving the keys an object is found under. The index `owner` is always there. */
+  /** Names of indexes, each giving the keys an object is found under. `owner` and `namespace` are always there. */
   readonly indexes?: Readonly<Record<string, (object: Stored<T>) => readonly string[]>>;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -52,6 +52,7 @@ export class Informer<T extends KubeObject> {
     this.#logger = options.logger ?? SILENT_LOGGER;
     this.#metrics = options.metrics ?? NO_METRICS.watch;
     this.#indexes.set('owner', new Index(ownerUids));
+    this.#indexes.set('namespace', new Index(({ metadata }) => [metadata.namespace ?? '']));
     for (const [name, keysOf] of Object.entries(options.indexes ?? {}))
       this.#indexes.set(name, new Index(keysOf));
     const sink: ReflectorSink<T> = {
@@ -88,8 +89,7 @@ export class Informer<T extends KubeObject> {
 
   /** In no particular order. */
   list(namespace?: string): readonly Stored<T>[] {
-    const all = [...this.#objects.values()];
-    return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
+    return namespace === undefined ? [...this.#objects.values()] : this.byIndex('namespace', namespace);
   }
 
   byIndex(index: string, key: string): readonly Stored<T>[] {

@@ -240,6 +240,8 @@ test('a handler that throws costs the others nothing, and late ones hear of what
   expect(late).toEqual(['added a']);
   expect(informer.byIndex('value', 'red')).toEqual([]);
   expect(informer.byIndex('value', 'blue')).toHaveLength(1);
+  expect(informer.list('n')).toHaveLength(1);
+  expect(informer.list('elsewhere')).toEqual([]);
   expect(() => informer.byIndex('nothing', 'x')).toThrow(RangeError);
   await stop();
 });
