@@ -66,7 +66,7 @@ export const SCANNED = {
       name: 'busybox',
       versionInfo: '1.36.1',
       downloadLocation: 'NOASSERTION',
-      filesAnalyzed: false,
+      packageVerificationCode: { packageVerificationCodeValue: 'b'.repeat(40) },
       licenseDeclared: 'GPL-2.0-only AND LicenseRef-own',
       hasFiles: ['SPDXRef-File-busybox', 'SPDXRef-File-gone'],
       externalRefs: [

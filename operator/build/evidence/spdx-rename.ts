@@ -16,7 +16,7 @@ export function renamed(fragment: SpdxFragment, prefix: string): SpdxFragment {
   });
   return {
     packages: fragment.packages.map(element),
-    files: fragment.files.map(element),
+    files: fragment.files.map((file) => ({ ...element(file), ...relativeName(file) })),
     licenses: fragment.licenses.map((old) => ({ ...old, licenseId: licenses.of(old.licenseId) })),
     relationships: fragment.relationships.map((old) => ({
       ...old,
@@ -25,6 +25,11 @@ export function renamed(fragment: SpdxFragment, prefix: string): SpdxFragment {
     })),
     described: fragment.described.map((id) => elements.of(id)),
   };
+}
+
+/** Scanners write paths from the image's root with a slash, SPDX wants them relative (section 8.1). */
+function relativeName({ fileName }: SpdxElement): { readonly fileName?: string } {
+  return typeof fileName === 'string' && fileName.startsWith('/') ? { fileName: `.${fileName}` } : {};
 }
 
 /** Fields that name elements or licences (SPDX 2.3, JSON schema). */
