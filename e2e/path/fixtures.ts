@@ -89,7 +89,9 @@ export function linuxkitMachine(
   };
 }
 
+/** An empty namespace. In a cluster that was kept from an earlier run, what that run left in it is deleted first. */
 export async function createNamespace(name: string): Promise<void> {
+  await kubectl.run(['delete', 'namespace', name, '--ignore-not-found', '--timeout=120s'], within(130));
   // Virtual machines' pods need `baseline`; nothing of ours needs more.
   const labels = { 'pod-security.kubernetes.io/enforce': 'baseline' };
   await kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }], within(30));
