@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 const RECONCILE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30];
 const QUEUE_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300];
+const BOOT_BUCKETS = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600];
 const BUILD_BUCKETS = [1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600];
 
 /**
@@ -22,6 +23,8 @@ export class Metrics {
       { version: options.version },
       1,
     );
+    // Present from the start: an increase of a counter that springs into being at 1 is not seen.
+    for (const result of ['succeeded', 'failed']) this.#sweeps.inc({ result }, 0);
   }
 
   /** Called before each scrape, for figures that are computed when asked for. */
@@ -335,12 +338,40 @@ export class Metrics {
     ['state'],
   );
 
+  readonly #rolloutResults = this.#counter(
+    'linuxkit_machine_rollouts_total',
+    'Rollouts of a LinuxKitMachine that ended: completed, rolled_back, halted.',
+    ['result'],
+  );
+  readonly #bootSeconds = this.#histogram(
+    'linuxkit_machine_boot_duration_seconds',
+    'Seconds from the making of an instance to its being ready.',
+    [],
+    BOOT_BUCKETS,
+  );
+  readonly #machinesStarting = this.#gauge(
+    'linuxkit_machines_starting',
+    'Virtual machines that were taken down, or are being started, and do not serve yet.',
+    [],
+  );
+  readonly #machinesWaiting = this.#gauge(
+    'linuxkit_machines_waiting_for_slot',
+    'LinuxKitMachines that wait until fewer virtual machines are being restarted.',
+    [],
+  );
+
   readonly machines = {
     rollouts: (counts: Readonly<Record<string, number>>): void => setAll(this.#rollouts, 'state', counts),
     states: (counts: Readonly<Record<string, number>>): void => setAll(this.#machines, 'state', counts),
     digests: (counts: Readonly<Record<string, number>>): void =>
       setAll(this.#machinesOutdated, 'digest', counts),
     restarted: (reason: string): void => this.#machineRestarts.inc({ reason }),
+    rolledOut: (result: 'completed' | 'rolled_back' | 'halted'): void => this.#rolloutResults.inc({ result }),
+    booted: (seconds: number): void => this.#bootSeconds.observe(seconds),
+    starting: (counts: { readonly underWay: number; readonly waiting: number }): void => {
+      this.#machinesStarting.set(counts.underWay);
+      this.#machinesWaiting.set(counts.waiting);
+    },
   };
 }
 
