@@ -81,6 +81,7 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
   };
   const microcode = kernel.microcode === undefined ? [] : [kernel.microcode];
   const joined = await joinMembers([...microcode, ...members, last], remake, environment);
+  await environment.cache?.settled();
   return { compression, kernel: kernel.binary, ...joined };
 }
 

@@ -76,16 +76,13 @@ async function fromImage(
   const binary = await copyToFile(join(folder, 'kernel'), nodeBytes(kernel.binary), signal);
   const microcode = kernel.ucode === undefined ? undefined : await copyMicrocode(kernel.ucode, environment);
   const index = indexOf(tree);
-  if (cache !== undefined) {
-    await cache.putData(objectSource(binary));
-    if (microcode !== undefined) await cache.putData(objectSource(microcode));
-    const facts: KernelFacts = {
-      binary: { size: binary.size, sha256: binary.sha256 },
-      ...(microcode === undefined ? {} : { ucode: { size: microcode.size, sha256: microcode.sha256 } }),
-      index,
-    };
-    await cache.putRecord(kernelKey(source), facts);
-  }
+  const facts: KernelFacts = {
+    binary: { size: binary.size, sha256: binary.sha256 },
+    ...(microcode === undefined ? {} : { ucode: { size: microcode.size, sha256: microcode.sha256 } }),
+    index,
+  };
+  const files = microcode === undefined ? [binary] : [binary, microcode];
+  cache?.keep(kernelKey(source), facts, files.map(objectSource));
   return {
     binary,
     index,

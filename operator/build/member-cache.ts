@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { messageOf } from '../errors.ts';
@@ -13,6 +12,7 @@ import {
 } from '../storage/store.ts';
 import { hashOf } from './identity.ts';
 import type { ReportProgress } from './progress.ts';
+import { sumOf } from './sum.ts';
 
 /** A store that may be able to remove a damaged entry. */
 export type CacheStore = ObjectReader & ObjectWriter & Partial<Pick<ObjectStore, 'delete'>>;
@@ -29,6 +29,9 @@ export class MemberCache {
   readonly #store: CacheStore;
   readonly #report: ReportProgress;
   readonly #signal: AbortSignal;
+  /** Records that were read, by key: a build asks for most of them more than once. */
+  readonly #records = new Map<string, Promise<unknown>>();
+  readonly #writing = new Set<Promise<void>>();
 
   constructor(store: CacheStore, options: { readonly report: ReportProgress; readonly signal: AbortSignal }) {
     this.#store = store;
@@ -38,6 +41,34 @@ export class MemberCache {
 
   /** The record under a key; undefined when there is none that is whole and that `parse` accepts. */
   async record<T>(key: string, parse: (value: unknown) => T | undefined): Promise<T | undefined> {
+    const read = this.#records.get(key) ?? this.#read(key);
+    this.#records.set(key, read);
+    const found = await read;
+    if (found === undefined) return undefined;
+    const value = parse(found);
+    if (value === undefined) await this.#discard(key);
+    return value;
+  }
+
+  /** Stores a record and the data that it speaks of, data first, while the build goes on. See {@link settled}. */
+  keep(key: string, value: unknown, data: readonly ObjectSource[]): void {
+    const bytes = Buffer.from(JSON.stringify({ sum: hashOf(value), value }));
+    const record = { ...sumOf(bytes), open: () => Readable.from([bytes]) };
+    const writing = (async () => {
+      for (const source of data) await this.#put(source.sha256, source);
+      await this.#put(key, record);
+    })();
+    // Only a cancelled build makes it fail, and settled() says so.
+    writing.catch(() => undefined);
+    this.#writing.add(writing);
+  }
+
+  /** Waits until everything that is to be kept is stored. Throws when the build was cancelled before. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing);
+  }
+
+  async #read(key: string): Promise<unknown> {
     const bytes = await this.#quietly(`reading record ${key}`, async () => {
       const { info, body } = await this.#store.get(memberKey(key), { signal: this.#signal });
       if (info.size <= MAX_RECORD_BYTES) return buffer(body);
@@ -45,15 +76,9 @@ export class MemberCache {
       return undefined;
     });
     if (bytes === undefined) return undefined;
-    const value = parse(checkedValue(bytes));
+    const value = checkedValue(bytes);
     if (value === undefined) await this.#discard(key);
     return value;
-  }
-
-  async putRecord(key: string, value: unknown): Promise<void> {
-    const bytes = Buffer.from(JSON.stringify({ sum: hashOf(value), value }));
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    await this.#put(key, { size: bytes.length, sha256, open: () => Readable.from([bytes]) });
   }
 
   /**
@@ -72,10 +97,6 @@ export class MemberCache {
         return undefined;
       }
     });
-  }
-
-  async putData(source: ObjectSource): Promise<void> {
-    await this.#put(source.sha256, source);
   }
 
   /** Says that the bytes of that sum were damaged, so that they can be stored anew. */

@@ -15,7 +15,7 @@ import { type PartTask, writePartFile } from './part-file.ts';
 import type { Compression } from './record.ts';
 import { ENGINE_SALTS } from './salts.ts';
 import type { MemberSource } from './sources.ts';
-import { parseMemberFacts } from './tree-facts.ts';
+import { type MemberFacts, parseMemberFacts } from './tree-facts.ts';
 import { objectSource, type WorkFile } from './work-file.ts';
 
 /** Uncompressed bytes of a part: small enough to keep all cores busy, large enough to compress well. */
@@ -74,10 +74,12 @@ export async function makeMember(
   const parts = { place, compression, trailer: false };
   const member = await writeParts(source.name, entries, parts, (task) => thread.writePart(task), environment);
   await trees.close(source);
-  if (cache !== undefined) {
-    for (const { file } of member.parts) await cache.putData(objectSource(file));
-    await cache.putRecord(hash, { parts: member.parts.map(({ stored, archive }) => ({ stored, archive })) });
-  }
+  const facts: MemberFacts = { parts: member.parts.map(({ stored, archive }) => ({ stored, archive })) };
+  cache?.keep(
+    hash,
+    facts,
+    member.parts.map(({ file }) => objectSource(file)),
+  );
   return member;
 }
 
@@ -95,6 +97,12 @@ export async function makeLastMember(
   return writeParts('files', arrange(entries, outside), options, write, environment);
 }
 
+/** A member whose parts are all in files of the work folder. */
+interface WrittenMember {
+  readonly name: string;
+  readonly parts: readonly (InitrdPart & { readonly file: WorkFile })[];
+}
+
 /** Writes entries to files of their own, a part each, several at the same time. */
 async function writeParts(
   name: string,
@@ -102,7 +110,7 @@ async function writeParts(
   options: { readonly place: string; readonly compression: Compression; readonly trailer: boolean },
   write: (task: PartTask) => Promise<MemberSum>,
   { folder, slots, report }: AssemblyEnvironment,
-): Promise<InitrdMember & { readonly parts: readonly (InitrdPart & { readonly file: WorkFile })[] }> {
+): Promise<WrittenMember> {
   const runs = divide(entries, PART_SIZE);
   const device = deviceOf(options.place);
   const { compression } = options;

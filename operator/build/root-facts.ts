@@ -31,7 +31,7 @@ export async function treeFacts(
   const { files, tree } = await trees.open(source);
   const packages = source.kind === 'init' ? await packageDatabase(source, files) : undefined;
   const facts: TreeFacts = { index: indexOf(tree), ...(packages === undefined ? {} : { packages }) };
-  await environment.cache?.putRecord(key, facts);
+  environment.cache?.keep(key, facts, []);
   return facts;
 }
 
