@@ -1,10 +1,13 @@
 /**
  * `node e2e/chart/generate.ts` writes what of the chart is made of something else: values.schema.json,
- * README.md and the dashboards; with `--check` it writes nothing and exits with 1 if a file differs.
+ * README.md, the dashboards and docs/metrics.md; with `--check` it writes nothing and exits with 1 if a file differs.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { load } from 'js-yaml';
+import { DASHBOARDS } from './dashboards/all.ts';
+import { dashboardJson } from './dashboards/dashboard.ts';
+import { metricsPage } from './metric-list.ts';
 import { chartReadme } from './readme.ts';
 import { CHART } from './render.ts';
 import { schemaDocument } from './schema-document.ts';
@@ -16,8 +19,13 @@ async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   const values = describedValues(text);
   const defaults = load(text) as Readonly<Record<string, unknown>>;
   return new Map([
+    ['../../docs/metrics.md', metricsPage()],
     ['values.schema.json', `${JSON.stringify(schemaDocument(values), undefined, 2)}\n`],
     ['README.md', chartReadme(values, defaults)],
+    ...Object.entries(DASHBOARDS).map(
+      ([name, dashboard]) =>
+        [`dashboards/${name}.json`, `${JSON.stringify(dashboardJson(dashboard), undefined, 2)}\n`] as const,
+    ),
   ]);
 }
 
