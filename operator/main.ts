@@ -1,7 +1,11 @@
 #!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
 import { Command } from 'commander';
 import { exitWithError } from './cli/exit.ts';
 import { engineVersion } from './cli/version.ts';
+
+// Subcommands are compiled once on a machine, not once a call. Where nothing can be written it does nothing.
+enableCompileCache();
 
 type Register = (program: Command) => void;
 
