@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
 import { EVIDENCE_FILES } from '../build/evidence/evidence.ts';
 import type { BuildResult } from '../build/pipeline.ts';
 import type { BuildRecord } from '../build/record.ts';
@@ -14,6 +15,9 @@ export class OutputFolderError extends CodedError<'OutputUnusable'> {}
 
 /** In this order they appear in the folder; the record is last and marks the result complete. */
 const FILES = ['kernel', 'initrd.img', 'cmdline', 'sbom.spdx.json', 'provenance.json', 'build.json'] as const;
+
+/** Tries, a millisecond apart, to get a later time; without one the files are summed when they are looked at. */
+const MOST_TICKS = 50;
 
 /**
  * The folder that a build on the command line writes to. Everything is made in a folder beside it and
@@ -49,12 +53,14 @@ export class OutputFolder implements AsyncDisposable {
 
   /** The record of what is in the folder, if that came of the same inputs and is whole. */
   async find(inputsHash: string): Promise<BuildRecord | undefined> {
-    const record = await readRecord(join(this.#path, 'build.json'));
-    if (record?.inputsHash !== inputsHash) return undefined;
+    const path = join(this.#path, 'build.json');
+    const stats = await stat(path, { bigint: true }).catch(() => undefined);
+    const record = await readRecord(path);
+    if (stats === undefined || record?.inputsHash !== inputsHash) return undefined;
     for (const name of FILES) {
       if (name === 'build.json') continue;
       const sum = record.files[name];
-      if (sum === undefined || !(await holds(join(this.#path, name), sum.size, sum.sha256))) return undefined;
+      if (sum === undefined || !(await holds(join(this.#path, name), sum, stats.ctimeNs))) return undefined;
     }
     return record;
   }
@@ -76,6 +82,22 @@ export class OutputFolder implements AsyncDisposable {
       await rm(join(this.#path, 'build.json'), { force: true });
       for (const name of FILES) await rename(join(staging, name), join(this.#path, name));
     }
+    await this.#date();
+  }
+
+  /**
+   * Makes the record's time of change later than those of the files, so that `find` sees that they were not
+   * touched since. File systems may count in ticks of some milliseconds: it is tried until one has passed.
+   */
+  async #date(): Promise<void> {
+    const others = FILES.filter((name) => name !== 'build.json');
+    const times = await Promise.all(others.map((name) => changed(join(this.#path, name))));
+    const record = join(this.#path, 'build.json');
+    for (let tries = 0; tries < MOST_TICKS && !((await changed(record)) > latest(times)); tries += 1) {
+      if (tries > 0) await setTimeout(1);
+      const now = new Date();
+      await utimes(record, now, now);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -96,12 +118,30 @@ async function readRecord(path: string): Promise<BuildRecord | undefined> {
   }
 }
 
-async function holds(path: string, size: number, sha256: string): Promise<boolean> {
-  const stats = await stat(path).catch(() => undefined);
-  if (stats?.size !== size) return false;
+/** Time of the last change to a file or to what is known of it, in nanoseconds. */
+async function changed(path: string): Promise<bigint> {
+  return (await stat(path, { bigint: true })).ctimeNs;
+}
+
+function latest(times: readonly bigint[]): bigint {
+  return times.reduce((most, time) => (time > most ? time : most), 0n);
+}
+
+/**
+ * Whether a file is what its record says. The record was put in place last: a file that was written,
+ * renamed or copied since has a later time of change, which nobody can set, and is summed again.
+ */
+async function holds(
+  path: string,
+  recorded: { readonly size: number; readonly sha256: string },
+  recordedNs: bigint,
+): Promise<boolean> {
+  const stats = await stat(path, { bigint: true }).catch(() => undefined);
+  if (stats?.size !== BigInt(recorded.size)) return false;
+  if (stats.ctimeNs < recordedNs) return true;
   const hash = createHash('sha256');
   await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
-  return hash.digest('hex') === sha256;
+  return hash.digest('hex') === recorded.sha256;
 }
 
 function hasCode(error: unknown, codes: readonly string[]): boolean {
