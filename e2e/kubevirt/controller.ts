@@ -73,7 +73,8 @@ async function stepVirtualMachine(
     await client.patch(
       VIRTUAL_MACHINES,
       key,
-      { metadata: { finalizers: step.finalizers } },
+      // Of this version alone: garbage collection takes its own finalizer away meanwhile.
+      { metadata: { resourceVersion: vm.metadata.resourceVersion, finalizers: step.finalizers } },
       { signal, fieldManager: 'virt-controller' },
     );
   }
@@ -125,7 +126,7 @@ async function stepInstance(
     await client.patch(
       VIRTUAL_MACHINE_INSTANCES,
       key,
-      { metadata: { finalizers: step.finalizers } },
+      { metadata: { resourceVersion: vmi.metadata.resourceVersion, finalizers: step.finalizers } },
       { signal },
     );
   }

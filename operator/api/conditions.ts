@@ -149,6 +149,9 @@ export function rfc3339(time: Date): string {
 export const READY = 'Ready';
 export const RECONCILING = 'Reconciling';
 export const STALLED = 'Stalled';
+export const DEGRADED = 'Degraded';
+export const ROLLED_BACK = 'RolledBack';
+export const PAUSED = 'Paused';
 
 /** What a condition type means, for documentation and for those who read conditions by program. */
 export interface ConditionType {
@@ -183,7 +186,7 @@ export const MACHINE_CONDITIONS: readonly ConditionType[] = [
     type: READY,
     polarity: 'positive',
     meaning:
-      'Every virtual machine that spec asks for runs the wanted digest and is ready. Without a readiness probe ready means no more than that QEMU runs.',
+      'Every virtual machine that spec asks for runs what it is to run by now, and is ready. Without a readiness probe ready means no more than that QEMU runs. What waits by policy (a partition, a window, a command, the next start) does not make it False: updatedReplicas tells of that.',
   },
   {
     type: RECONCILING,
@@ -194,5 +197,21 @@ export const MACHINE_CONDITIONS: readonly ConditionType[] = [
     type: STALLED,
     polarity: 'negative',
     meaning: 'Something is in the way that only a person can move; the message says what.',
+  },
+  {
+    type: DEGRADED,
+    polarity: 'negative',
+    meaning: 'A virtual machine fails to start or has not become ready in time, or a revision has failed.',
+  },
+  {
+    type: ROLLED_BACK,
+    polarity: 'negative',
+    meaning:
+      'What image and spec ask for has failed, or was rolled back by request: machines are to run an earlier revision until image or spec changes.',
+  },
+  {
+    type: PAUSED,
+    polarity: 'negative',
+    meaning: 'The annotation linuxkit.dev/paused is set: nothing is done to the virtual machines.',
   },
 ];

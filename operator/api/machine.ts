@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { conditions } from './conditions.ts';
 import { digest } from './digest.ts';
+import { durationBetween } from './duration.ts';
 import { imagePath } from './image.ts';
 import { API_VERSION, MACHINE_KIND } from './names.ts';
 import { type Immutable, labelName, objectMeta, objectName, parseObject, timestamp } from './object.ts';
@@ -118,6 +119,24 @@ const network = withRules(
   ],
 );
 
+/** As much of a PersistentVolumeClaim's spec as a disk of a machine has use for. */
+const volumeClaimTemplate = z.object({
+  accessModes: z
+    .array(z.enum(['ReadWriteOnce', 'ReadWriteOncePod', 'ReadWriteMany']))
+    .min(1)
+    .max(3)
+    .default(['ReadWriteOnce'])
+    .describe('How it may be mounted. Only ReadWriteMany lets the machine be migrated.')
+    .meta(ATOMIC_LIST),
+  storageClassName: objectName.optional().describe("Left out: the cluster's default."),
+  volumeMode: z.enum(['Filesystem', 'Block']).default('Filesystem').describe('What the volume is.'),
+  resources: z
+    .object({
+      requests: z.object({ storage: quantity.describe('Its size.') }).describe('What is asked for.'),
+    })
+    .describe('Its size.'),
+});
+
 const disk = withRules(
   z.object({
     name: labelName.describe('A name for it, unique within the machine.'),
@@ -128,6 +147,12 @@ const disk = withRules(
       })
       .optional()
       .describe('A volume that outlives the machine. Every replica is given the same claim.')
+      .meta(ATOMIC_MAP),
+    volumeClaimTemplate: volumeClaimTemplate
+      .optional()
+      .describe(
+        'A claim for each virtual machine, named DISK-NAME-ORDINAL and made when there is none of that name. A changed template is for claims made from then on.',
+      )
       .meta(ATOMIC_MAP),
     emptyDisk: z
       .object({ capacity: quantity.describe('Its size.') })
@@ -145,9 +170,9 @@ const disk = withRules(
   }),
   [
     {
-      cel: exactlyOneCel('persistentVolumeClaim', 'emptyDisk'),
-      message: 'exactly one of persistentVolumeClaim and emptyDisk must be given',
-      holds: exactlyOne('persistentVolumeClaim', 'emptyDisk'),
+      cel: exactlyOneCel('persistentVolumeClaim', 'volumeClaimTemplate', 'emptyDisk'),
+      message: 'exactly one of persistentVolumeClaim, volumeClaimTemplate and emptyDisk must be given',
+      holds: exactlyOne('persistentVolumeClaim', 'volumeClaimTemplate', 'emptyDisk'),
     },
     {
       cel: "!self.name.startsWith('linuxkit-')",
@@ -227,7 +252,33 @@ const maxUnavailable = z
   .meta({ 'x-kubernetes-int-or-string': true })
   .default(1);
 
+/** Five fields of crontab(5); names and lists are checked when it is read. */
+const CRON =
+  /^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[0-9A-Za-z*,/-]+( +[0-9A-Za-z*,/-]+){4})$/;
+
+const maintenanceWindow = z.object({
+  schedule: z
+    .string()
+    .max(128)
+    .regex(CRON)
+    .describe('When it opens: minute, hour, day of the month, month, day of the week, as crontab has them.'),
+  duration: durationBetween('1m', '168h').describe('For how long it stays open, such as 90m or 4h.'),
+  timeZone: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/)
+    .default('UTC')
+    .describe("The time zone of the schedule, by its IANA name: 'Europe/Berlin'."),
+});
+
 const update = z.object({
+  strategy: z
+    .enum(['RollingUpdate', 'OnRestart', 'Manual'])
+    .default('RollingUpdate')
+    .describe(
+      'RollingUpdate: machines are restarted into a new revision a few at a time. OnRestart: it is laid ready, and taken by each machine when it starts again anyway. Manual: it waits for the annotation linuxkit.dev/update-requested-at.',
+    ),
   maxUnavailable: withRules(maxUnavailable, [
     {
       cel: "type(self) == string ? self.matches('^([1-9][0-9]?|100)%$') : (self >= 1 && self <= 1000)",
@@ -246,7 +297,34 @@ const update = z.object({
     .describe(
       'For how many seconds a restarted machine must have been ready before the next one is restarted.',
     ),
+  partition: z
+    .int32()
+    .min(0)
+    .max(1000)
+    .default(0)
+    .describe(
+      'Only machines from this ordinal on are moved to a new revision. The others keep what they have.',
+    ),
+  progressDeadlineSeconds: z
+    .int32()
+    .min(1)
+    .max(86_400)
+    .default(600)
+    .describe(
+      'For how many seconds a machine may be on its way to a new revision without becoming ready, besides minReadySeconds and its grace period. After that the revision has failed.',
+    ),
+  onFailure: z
+    .enum(['Rollback', 'Halt'])
+    .default('Rollback')
+    .describe(
+      'What a failed revision leads to. Rollback: back to the last one with which all machines were ready. Halt: machines are left as they are. It is not tried again until image or spec changes, or until the annotation linuxkit.dev/update-requested-at asks for it.',
+    ),
+  maintenanceWindow: maintenanceWindow
+    .optional()
+    .describe('When machines that are ready may be restarted into a new revision. Left out: at any time.'),
 });
+
+const retention = z.enum(['Retain', 'Delete']).default('Retain');
 
 const template = z.object({
   metadata: z
@@ -350,7 +428,22 @@ export const machineSpec = withRules(
       .default(true)
       .describe("Whether the serial console is written to the log of the pod's container guest-console-log."),
     scheduling: scheduling.optional().describe('Where the machines run.'),
-    update: update.optional().describe('How machines are moved to another digest.'),
+    update: update.optional().describe('How machines are moved to a new revision.'),
+    revisionHistoryLimit: z
+      .int32()
+      .min(0)
+      .max(20)
+      .default(3)
+      .describe(
+        'How many revisions that are not in use any more are kept to go back to. Their artifacts stay in storage.',
+      ),
+    persistentVolumeClaimRetentionPolicy: z
+      .object({
+        whenDeleted: retention.describe('When this object is deleted.'),
+        whenScaled: retention.describe('When replicas is lowered: of the machines that are removed.'),
+      })
+      .optional()
+      .describe('What becomes of claims made by volumeClaimTemplate. Left out: they are retained.'),
     template: template.optional().describe("What else goes into KubeVirt's instance."),
   }),
   [
@@ -399,7 +492,12 @@ const machineRow = z.object({
   readySince: timestamp.optional().describe('Since when it is ready.'),
   updated: z
     .boolean()
-    .describe('Whether it runs what is wanted: digest, kernel arguments, metadata, devices.'),
+    .describe('Whether it runs the target revision: digest, kernel arguments, metadata, devices.'),
+  revision: objectName.optional().describe('The revision that it runs.'),
+  pendingSince: timestamp
+    .optional()
+    .describe('Since when it has been on its way to a revision without having arrived.'),
+  detached: z.boolean().optional().describe('Whether it is left alone, as its annotation asks.'),
   bootedDigest: digest.optional().describe('The artifact that it booted.'),
   node: z.string().max(253).optional().describe('The node it is on.'),
   addresses: z
@@ -409,6 +507,28 @@ const machineRow = z.object({
     .describe('Its addresses, that of the pod network first.')
     .meta(ATOMIC_LIST),
   message: z.string().max(1024).optional().describe('What is in its way.'),
+});
+
+const machineRevision = z.object({
+  name: objectName.describe('The ControllerRevision.'),
+  number: z.int().min(0).describe('Counts up; the latest that was taken has the highest.'),
+  digest: digest.describe('The artifact that it boots.'),
+  created: timestamp.optional().describe('When it was first taken.'),
+  cause: z.string().max(256).optional().describe('What made it differ from the one before.'),
+});
+
+const failedRevision = z.object({
+  name: objectName.describe('What image and spec ask for, and what is not tried again.'),
+  digest: digest.describe('The artifact that it boots.'),
+  reason: z
+    .enum(['ProgressDeadlineExceeded', 'RollbackRequested'])
+    .describe(
+      'ProgressDeadlineExceeded: a machine did not come up with it. RollbackRequested: by annotation.',
+    ),
+  message: z.string().max(4096).describe('Why, for people.'),
+  time: timestamp.describe('When that was found.'),
+  rolledBackTo: objectName.optional().describe('The revision that machines went back to.'),
+  halted: z.boolean().describe('Whether machines are left as they are.'),
 });
 
 export const machineStatus = z.object({
@@ -421,7 +541,7 @@ export const machineStatus = z.object({
   replicas: z.int32().min(0).optional().describe('Virtual machines there are.'),
   readyReplicas: z.int32().min(0).optional().describe('Those that are ready.'),
   availableReplicas: z.int32().min(0).optional().describe('Those that have been ready for minReadySeconds.'),
-  updatedReplicas: z.int32().min(0).optional().describe('Those that run what is wanted.'),
+  updatedReplicas: z.int32().min(0).optional().describe('Those that run the target revision.'),
   selector: z
     .string()
     .max(512)
@@ -431,6 +551,23 @@ export const machineStatus = z.object({
     .optional()
     .describe('The artifact that every machine has booted; it stays until the last one has left it.'),
   targetDigest: digest.optional().describe('The artifact that machines are to boot.'),
+  currentRevision: objectName
+    .optional()
+    .describe('The revision that machines come from; it stays until the last one has left it.'),
+  targetRevision: objectName.optional().describe('The revision that machines are moved to.'),
+  healthyRevision: objectName
+    .optional()
+    .describe('The last revision with which all machines were ready. A failed one is rolled back to it.'),
+  revisions: z
+    .array(machineRevision)
+    .max(100)
+    .optional()
+    .describe('The revisions that are kept, newest first. Nothing that they boot is removed from storage.')
+    .meta(listMap('name')),
+  failedRevision: failedRevision
+    .optional()
+    .describe('Set while what image and spec ask for has failed, or was rolled back by request.')
+    .meta(ATOMIC_MAP),
   machines: z
     .array(machineRow)
     .max(1000)
@@ -442,6 +579,16 @@ export const machineStatus = z.object({
     .max(256)
     .optional()
     .describe('The value of the annotation linuxkit.dev/restart-requested-at that was last acted upon.'),
+  lastHandledUpdate: z
+    .string()
+    .max(256)
+    .optional()
+    .describe('The value of the annotation linuxkit.dev/update-requested-at that was last acted upon.'),
+  lastHandledRollback: z
+    .string()
+    .max(256)
+    .optional()
+    .describe('The value of the annotation linuxkit.dev/rollback-to that was last acted upon.'),
 });
 
 export const linuxkitMachine = z.object({
@@ -456,7 +603,18 @@ export type LinuxKitMachine = Immutable<z.infer<typeof linuxkitMachine>>;
 export type MachineSpec = LinuxKitMachine['spec'];
 export type MachineStatus = Immutable<z.infer<typeof machineStatus>>;
 export type MachineRow = Immutable<z.infer<typeof machineRow>>;
+export type FailedRevision = NonNullable<MachineStatus['failedRevision']>;
+export type VolumeClaimTemplate = Immutable<z.infer<typeof volumeClaimTemplate>>;
+export type MaintenanceWindow = Immutable<z.infer<typeof maintenanceWindow>>;
+export type UpdatePolicy = Immutable<z.infer<typeof update>>;
 export type MachinePhase = (typeof MACHINE_PHASES)[number];
+
+const DEFAULT_POLICY = update.parse({}) as UpdatePolicy;
+
+/** How a machine is updated: the defaults where its spec says nothing at all. */
+export function updatePolicy({ update: given }: MachineSpec): UpdatePolicy {
+  return given ?? DEFAULT_POLICY;
+}
 
 /**
  * Reads a LinuxKitMachine as the API server gives it. Fields of a later version are left aside;

@@ -13,16 +13,26 @@ export const MACHINE_PLURAL = 'linuxkitmachines';
 export const LABEL_IMAGE = `${GROUP}/image`;
 /** On build Jobs and their pods: the first 16 hex digits of the build hash. */
 export const LABEL_BUILD = `${GROUP}/build`;
-/** On VirtualMachines and their pods: the LinuxKitMachine's name. */
+/** On VirtualMachines, their pods, and whatever else is made for a machine: the LinuxKitMachine's name. */
 export const LABEL_MACHINE = `${GROUP}/machine`;
-/** On VirtualMachines: the ordinal, a decimal number. */
+/** On VirtualMachines and their claims: the ordinal, a decimal number. */
 export const LABEL_ORDINAL = `${GROUP}/ordinal`;
 
 /** Held by a LinuxKitImage while it has objects in storage. */
 export const FINALIZER_ARTIFACTS = `${GROUP}/artifacts`;
+/** Held by a LinuxKitMachine while it has virtual machines. */
+export const FINALIZER_MACHINES = `${GROUP}/virtual-machines`;
 /** Any new value asks for one more build (or, on a machine, for one restart); an RFC 3339 time by convention. */
 export const ANNOTATION_REBUILD = `${GROUP}/rebuild-requested-at`;
 export const ANNOTATION_RESTART = `${GROUP}/restart-requested-at`;
+/** On a machine, any new value: take what image and spec say now, also if it is pending or has failed before. */
+export const ANNOTATION_UPDATE = `${GROUP}/update-requested-at`;
+/** On a machine: `previous`, or a revision's name or number; `@` and anything after it make the request a new one. */
+export const ANNOTATION_ROLLBACK = `${GROUP}/rollback-to`;
+/** On a machine, `true`: its virtual machines are left alone altogether. */
+export const ANNOTATION_PAUSED = `${GROUP}/paused`;
+/** On a VirtualMachine of ours, `true`: this one is left alone. */
+export const ANNOTATION_DETACHED = `${GROUP}/detached`;
 
 /** Server-side apply field managers. */
 export const MANAGER_IMAGE = 'linuxkit-image-controller';
@@ -57,3 +67,5 @@ export const ANNOTATION_ARTIFACT = `${GROUP}/artifact`;
 export const ANNOTATION_REVISION = `${GROUP}/revision`;
 /** On VirtualMachines: hash of what was last applied. */
 export const ANNOTATION_APPLIED = `${GROUP}/applied`;
+/** On ControllerRevisions: what differs from the revision before, as field names with commas between. */
+export const ANNOTATION_CAUSE = `${GROUP}/cause`;

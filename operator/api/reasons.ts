@@ -89,7 +89,23 @@ export const MACHINE_REASONS = {
   MachineCreated: 'A VirtualMachine was made.',
   MachineRestarting: 'An instance was ended so that its machine starts with what is wanted.',
   MachineDeleted: 'A VirtualMachine was removed.',
+  ClaimCreated: 'A PersistentVolumeClaim was made for a machine.',
+  ClaimDeleted: 'The PersistentVolumeClaim of a machine that was removed was deleted, as the policy says.',
+  RolloutStarted: 'Machines are to be moved to another revision; the message says which and why.',
   RolloutComplete: 'Every machine runs what is wanted.',
+  RolloutHalted: 'A revision has failed; machines are left as they are until image or spec changes.',
+  RolledBack: 'A revision has failed, or it was asked for: machines go back to an earlier one.',
+  ProgressDeadlineExceeded: 'A machine did not come up with a revision in the time that it has for that.',
+  RollbackRequested: 'The annotation linuxkit.dev/rollback-to asks for an earlier revision.',
+  RevisionNotFound: 'The annotation linuxkit.dev/rollback-to names a revision that is not kept.',
+  UpdatePending: 'A new revision waits for the annotation linuxkit.dev/update-requested-at.',
+  UpdateStaged: 'A new revision is laid ready for machines to start with when they start again.',
+  PartitionReached: 'Machines from update.partition on run the new revision; the others keep what they have.',
+  WaitingForWindow: 'Machines are to be restarted; the maintenance window is closed.',
+  WaitingForSlot:
+    'Machines are to be restarted; as many as may restart at once in the cluster do so already.',
+  Paused: 'The annotation linuxkit.dev/paused is set: machines are left alone.',
+  Deleting: 'The machines are being removed.',
 } as const;
 
 export type MachineReason = keyof typeof MACHINE_REASONS;

@@ -384,7 +384,7 @@ export const WRONG_MACHINES: readonly WrongObject[] = [
     title: 'a disk of two kinds',
     object: validMachine(disk({ persistentVolumeClaim: { claimName: 'a' }, emptyDisk: { capacity: '1Gi' } })),
     field: 'spec.disks[0]',
-    says: /exactly one of persistentVolumeClaim and emptyDisk/,
+    says: /exactly one of persistentVolumeClaim, volumeClaimTemplate and emptyDisk/,
   },
   {
     title: 'a disk under a name of ours',
@@ -470,6 +470,42 @@ export const WRONG_MACHINES: readonly WrongObject[] = [
     object: validMachine({ update: { maxUnavailable: '150%' } }),
     field: 'spec.update.maxUnavailable',
     says: /must be a number of machines/,
+  },
+  {
+    title: 'an update strategy of another kind of object',
+    object: validMachine({ update: { strategy: 'OnDelete' } }),
+    field: 'spec.update.strategy',
+    says: /Unsupported value/,
+  },
+  {
+    title: 'no time to come up in',
+    object: validMachine({ update: { progressDeadlineSeconds: 0 } }),
+    field: 'spec.update.progressDeadlineSeconds',
+    says: /greater than or equal to 1/,
+  },
+  {
+    title: 'a maintenance window with a schedule of six fields',
+    object: validMachine({ update: { maintenanceWindow: { schedule: '0 0 2 * * 6', duration: '2h' } } }),
+    field: 'spec.update.maintenanceWindow.schedule',
+    says: /should match/,
+  },
+  {
+    title: 'a maintenance window longer than a week',
+    object: validMachine({ update: { maintenanceWindow: { schedule: '@weekly', duration: '200h' } } }),
+    field: 'spec.update.maintenanceWindow.duration',
+    says: /must lie between 1m and 168h/,
+  },
+  {
+    title: 'a claim template without a size',
+    object: validMachine(disk({ volumeClaimTemplate: { resources: { requests: {} } } })),
+    field: 'spec.disks[0].volumeClaimTemplate.resources.requests.storage',
+    says: /Required value/,
+  },
+  {
+    title: 'claims that are to be recycled',
+    object: validMachine({ persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Recycle' } }),
+    field: 'spec.persistentVolumeClaimRetentionPolicy.whenDeleted',
+    says: /Unsupported value/,
   },
   {
     title: 'an unknown field of the spec',

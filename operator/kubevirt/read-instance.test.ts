@@ -11,9 +11,8 @@ import type {
   VirtualMachineStatus,
 } from './types.ts';
 
-const rendered = renderVirtualMachine(sampleMachine(), 0, sampleArtifact(), {
-  bootRegistryHost: '127.0.0.1:30500',
-});
+const revision = { name: 'web-1', artifact: sampleArtifact(), restart: 'T1' };
+const rendered = renderVirtualMachine(sampleMachine(), 0, revision, { bootRegistryHost: '127.0.0.1:30500' });
 
 function vm(status: VirtualMachineStatus = {}, runStrategy = 'Always'): VirtualMachine {
   return { ...rendered, spec: { ...rendered.spec, runStrategy }, status };
@@ -207,11 +206,25 @@ test('the instance is known by what it was started with', () => {
     addresses: ['10.0.0.1', 'fd00::1'],
     instance: {
       uid: 'vmi-1',
-      revision: rendered.spec.template.metadata?.annotations?.['linuxkit.dev/revision'],
+      revision: 'web-1',
+      restart: 'T1',
       artifact: sampleDigest('a'),
       bootImage: sampleDigest('ab'),
       ending: false,
       migrating: false,
     },
+  });
+});
+
+describe('an instance on a node that is drained', () => {
+  const migratable = { type: 'LiveMigratable', status: 'True' };
+  test.each([
+    ['is about to be migrated', { evacuationNodeName: 'n1', conditions: [migratable] }, true],
+    ['has arrived elsewhere', { evacuationNodeName: 'n0', conditions: [migratable] }, false],
+    ['cannot be migrated', { evacuationNodeName: 'n1' }, false],
+    ['is not asked to leave', { conditions: [migratable] }, false],
+  ])('%s', (_title, status, migrating) => {
+    const reading = readInstance(vm(), vmi({ phase: 'Running', nodeName: 'n1', ...status }), []);
+    expect(reading).toMatchObject({ phase: 'Running', instance: { migrating } });
   });
 });

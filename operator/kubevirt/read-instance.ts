@@ -1,7 +1,7 @@
 import type { Digest } from '../api/digest.ts';
 import { isDigest } from '../api/digest.ts';
 import type { MachinePhase } from '../api/machine.ts';
-import { ANNOTATION_ARTIFACT, ANNOTATION_REVISION } from '../api/names.ts';
+import { ANNOTATION_ARTIFACT, ANNOTATION_RESTART, ANNOTATION_REVISION } from '../api/names.ts';
 import { digestOf } from './reference.ts';
 import type {
   ContainerStatus,
@@ -23,10 +23,15 @@ export interface InstanceReading {
     readonly uid: string;
     /** The annotation it was started with; absent on one that we did not render. */
     readonly revision?: string;
+    /** The request to restart that it was started for, or after. */
+    readonly restart?: string;
+    /** RFC 3339; when KubeVirt made it. */
+    readonly created?: string;
     /** The boot image it was started with: the part of the reference after the `@`. */
     readonly bootImage?: Digest;
     readonly artifact?: Digest;
     readonly ending: boolean;
+    /** On its way to another node, or about to be: its node is being drained. */
     readonly migrating: boolean;
   };
   readonly node?: string;
@@ -80,17 +85,20 @@ export function readInstance(
 }
 
 function identityOf(vmi: VirtualMachineInstance): NonNullable<InstanceReading['instance']> {
-  const { annotations, uid, deletionTimestamp } = vmi.metadata;
+  const { annotations, uid, deletionTimestamp, creationTimestamp } = vmi.metadata;
+  const restart = annotations?.[ANNOTATION_RESTART];
   const revision = annotations?.[ANNOTATION_REVISION];
   const artifact = annotations?.[ANNOTATION_ARTIFACT];
   const bootImage = digestOf(vmi.spec.domain.firmware?.kernelBoot?.container?.image);
   return {
     uid: uid ?? '',
     ...(revision === undefined ? {} : { revision }),
+    ...(restart === undefined ? {} : { restart }),
+    ...(creationTimestamp === undefined ? {} : { created: creationTimestamp }),
     ...(bootImage === undefined ? {} : { bootImage }),
     ...(artifact !== undefined && isDigest(artifact) ? { artifact } : {}),
     ending: deletionTimestamp !== undefined,
-    migrating: isMigrating(vmi),
+    migrating: isMigrating(vmi) || isEvacuating(vmi),
   };
 }
 
@@ -122,6 +130,16 @@ function phaseOf(
 function isMigrating(vmi: VirtualMachineInstance): boolean {
   const state = vmi.status?.migrationState;
   return state !== undefined && state.completed !== true && state.failed !== true;
+}
+
+/** Of one that cannot be migrated, a drain waits until somebody ends it: it need not be spared for that. */
+function isEvacuating(vmi: VirtualMachineInstance): boolean {
+  const { evacuationNodeName = '', nodeName, conditions } = vmi.status ?? {};
+  return (
+    evacuationNodeName !== '' &&
+    evacuationNodeName === nodeName &&
+    condition(conditions, 'LiveMigratable')?.status === 'True'
+  );
 }
 
 function addressesOf(vmi: VirtualMachineInstance): readonly string[] {

@@ -11,6 +11,7 @@ import type { VirtualMachine } from './types.ts';
 /** Renders against KubeVirt's own schema where it is at hand: a field that KubeVirt does not know is refused. */
 
 const signal = AbortSignal.timeout(900_000);
+const revision = { name: 'web-1', artifact: sampleArtifact() };
 const options = { bootRegistryHost: '127.0.0.1:30500' };
 let plane: ControlPlane;
 let program: string;
@@ -55,9 +56,13 @@ describe('KubeVirt’s schema takes', () => {
     ],
     ['no pod network', { network: { pod: false } }],
     ['metadata from a Secret', { metadata: { secretRef: { name: 'keys' } } }],
+    [
+      'a claim for each machine',
+      { disks: [{ name: 'data', volumeClaimTemplate: { resources: { requests: { storage: '1Gi' } } } }] },
+    ],
     ['memory in bytes', { memory: 1_073_741_824 }],
   ])('%s, and keeps it as it is', async (_title, spec) => {
-    const rendered = renderVirtualMachine(sampleMachine(spec), 1, sampleArtifact(), options);
+    const rendered = renderVirtualMachine(sampleMachine(spec), 1, revision, options);
     const stored = await applied(rendered);
     expect(stored.spec).toEqual(rendered.spec);
   });
@@ -65,7 +70,7 @@ describe('KubeVirt’s schema takes', () => {
 
 test('a field that KubeVirt does not know is refused, so the tests above say something', async () => {
   const machine = sampleMachine({ template: { spec: { domain: { devices: { nonsense: true } } } } });
-  const rendered = renderVirtualMachine(machine, 0, sampleArtifact(), options);
+  const rendered = renderVirtualMachine(machine, 0, revision, options);
   if (ownCrds) await expect(applied(rendered)).resolves.toMatchObject({ kind: 'VirtualMachine' });
   else
     await expect(applied(rendered)).rejects.toMatchObject({

@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'vitest';
+import { claimsOf } from './claim.ts';
 import { renderVirtualMachine } from './render.ts';
-import { revisionOf } from './revision.ts';
+import { restartToken, revisionName, revisionSpec, withRevisionSpec } from './revision.ts';
 import { FULL_SPEC, sampleArtifact, sampleDigest, sampleMachine } from './sample.ts';
 
 const options = { bootRegistryHost: '127.0.0.1:30500' };
 const artifact = sampleArtifact();
+const revision = { name: 'web-1', artifact };
 
 test('the smallest machine, whole', () => {
   const machine = sampleMachine();
-  expect(renderVirtualMachine(machine, 0, artifact, options)).toEqual({
+  expect(renderVirtualMachine(machine, 0, revision, options)).toEqual({
     apiVersion: 'kubevirt.io/v1',
     kind: 'VirtualMachine',
     metadata: {
@@ -33,7 +35,7 @@ test('the smallest machine, whole', () => {
           labels: { 'linuxkit.dev/machine': 'web', 'linuxkit.dev/ordinal': '0' },
           annotations: {
             'linuxkit.dev/artifact': sampleDigest('a'),
-            'linuxkit.dev/revision': revisionOf(machine, artifact, 0),
+            'linuxkit.dev/revision': 'web-1',
           },
         },
         spec: {
@@ -64,14 +66,17 @@ test('the smallest machine, whole', () => {
 });
 
 test('the largest machine, whole', () => {
-  const { spec } = renderVirtualMachine(sampleMachine(FULL_SPEC), 2, artifact, options);
+  const { spec } = renderVirtualMachine(sampleMachine(FULL_SPEC), 2, { ...revision, restart: 'T1' }, options);
   expect(spec.runStrategy).toBe('RerunOnFailure');
   expect(spec.template.metadata?.labels).toEqual({
     app: 'web',
     'linuxkit.dev/machine': 'web',
     'linuxkit.dev/ordinal': '2',
   });
-  expect(spec.template.metadata?.annotations).toMatchObject({ note: 'x' });
+  expect(spec.template.metadata?.annotations).toMatchObject({
+    note: 'x',
+    'linuxkit.dev/restart-requested-at': 'T1',
+  });
   expect(spec.template.spec).toEqual({
     architecture: 'amd64',
     terminationGracePeriodSeconds: 5,
@@ -142,7 +147,8 @@ test('the largest machine, whole', () => {
 
 describe('single differences', () => {
   const domain = (spec: Readonly<Record<string, unknown>>, from = artifact) =>
-    renderVirtualMachine(sampleMachine(spec), 0, from, options).spec.template.spec;
+    renderVirtualMachine(sampleMachine(spec), 0, { name: 'web-1', artifact: from }, options).spec.template
+      .spec;
 
   test('arm64 has another serial port', () => {
     const arm = sampleArtifact({ architecture: 'arm64', cmdline: { ...artifact.cmdline, text: 'quiet' } });
@@ -156,7 +162,7 @@ describe('single differences', () => {
     const { spec } = renderVirtualMachine(
       sampleMachine({ memory: undefined, instancetype: { name: 'small' }, preference: { name: 'linux' } }),
       0,
-      artifact,
+      revision,
       options,
     );
     expect(spec.instancetype).toEqual({ name: 'small', kind: 'VirtualMachineClusterInstancetype' });
@@ -180,28 +186,50 @@ describe('single differences', () => {
     expect(spec.domain.devices.disks).toEqual([{ name: 'linuxkit-metadata', cdrom: { bus: 'scsi' } }]);
   });
 
+  test('a claim template becomes a claim of its own for each machine', () => {
+    const disks = [{ name: 'data', volumeClaimTemplate: { resources: { requests: { storage: '1Gi' } } } }];
+    const machine = sampleMachine({ disks });
+    const { spec } = renderVirtualMachine(machine, 3, revision, options).spec.template;
+    expect(spec.volumes).toEqual([{ name: 'data', persistentVolumeClaim: { claimName: 'data-web-3' } }]);
+    expect(claimsOf(machine, 3)).toEqual([
+      {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: {
+          name: 'data-web-3',
+          namespace: 'default',
+          labels: { 'linuxkit.dev/machine': 'web', 'linuxkit.dev/ordinal': '3' },
+        },
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          volumeMode: 'Filesystem',
+          resources: { requests: { storage: '1Gi' } },
+        },
+      },
+    ]);
+    const goes = sampleMachine({ disks, persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete' } });
+    expect(claimsOf(goes, 0)[0]?.metadata.ownerReferences).toMatchObject([{ uid: 'machine-uid' }]);
+  });
+
   test('memory as a number of bytes is text in the end', () => {
     expect(domain({ memory: 1_073_741_824 }).domain.memory).toEqual({ guest: '1073741824' });
   });
 });
 
 describe('revision', () => {
-  const base = revisionOf(sampleMachine(), artifact, 0);
+  const base = revisionName(sampleMachine(), artifact);
+
+  test('is named after the machine', () => {
+    expect(base).toMatch(/^web-[0-9a-f]{10}$/);
+  });
 
   test.each([
-    ['another artifact', revisionOf(sampleMachine(), sampleArtifact({}, 'c'), 0)],
-    ['kernel arguments', revisionOf(sampleMachine({ kernelArgs: 'quiet' }), artifact, 0)],
-    ['memory', revisionOf(sampleMachine({ memory: '1Gi' }), artifact, 0)],
-    ['metadata', revisionOf(sampleMachine({ metadata: { hostname: 'a' } }), artifact, 0)],
-    ['template', revisionOf(sampleMachine({ template: { spec: { dnsPolicy: 'None' } } }), artifact, 0)],
-    [
-      'a restart asked for',
-      revisionOf(
-        sampleMachine({}, { annotations: { 'linuxkit.dev/restart-requested-at': 'now' } }),
-        artifact,
-        0,
-      ),
-    ],
+    ['another artifact', revisionName(sampleMachine(), sampleArtifact({}, 'c'))],
+    ['kernel arguments', revisionName(sampleMachine({ kernelArgs: 'quiet' }), artifact)],
+    ['memory', revisionName(sampleMachine({ memory: '1Gi' }), artifact)],
+    ['metadata', revisionName(sampleMachine({ metadata: { hostname: 'a' } }), artifact)],
+    ['template', revisionName(sampleMachine({ template: { spec: { dnsPolicy: 'None' } } }), artifact)],
+    ['a machine of the same name', revisionName(sampleMachine({}, { uid: 'another' }), artifact)],
   ])('changes with %s', (_title, revision) => {
     expect(revision).not.toBe(base);
   });
@@ -212,12 +240,37 @@ describe('revision', () => {
     ['scheduling, which KubeVirt changes by itself', { scheduling: { nodeSelector: { a: 'b' } } }],
     ['how it is updated', { update: { maxUnavailable: 2 } }],
   ])('does not change with %s', (_title, spec) => {
-    expect(revisionOf(sampleMachine(spec), artifact, 0)).toBe(base);
+    expect(revisionName(sampleMachine(spec), artifact)).toBe(base);
   });
 
-  test('stays when a handled restart request is taken away', () => {
+  test('does not change with what a claim template asks for, which no present claim takes in', () => {
+    const disks = (storage: string): Readonly<Record<string, unknown>> => ({
+      disks: [{ name: 'data', volumeClaimTemplate: { resources: { requests: { storage } } } }],
+    });
+    expect(revisionName(sampleMachine(disks('2Gi')), artifact)).toBe(
+      revisionName(sampleMachine(disks('1Gi')), artifact),
+    );
+  });
+
+  test('a machine is put together again from its revision and what it is now', () => {
+    const then = sampleMachine({ ...FULL_SPEC, replicas: 3 });
+    const now = sampleMachine({ replicas: 5, kernelArgs: 'debug', update: { maxUnavailable: 2 } });
+    const again = withRevisionSpec(now, revisionSpec(then.spec));
+    expect(again.spec).toMatchObject({
+      replicas: 5,
+      kernelArgs: 'quiet panic=10',
+      update: { maxUnavailable: 2 },
+    });
+    expect(revisionName(again, artifact)).toBe(revisionName(then, artifact));
+    const back = withRevisionSpec(then, revisionSpec(now.spec));
+    expect(back.spec).not.toHaveProperty('network');
+    expect(revisionName(back, artifact)).toBe(revisionName(now, artifact));
+  });
+
+  test('a restart asked for stays so when the request is taken away', () => {
     const asked = sampleMachine({}, { annotations: { 'linuxkit.dev/restart-requested-at': 'now' } });
-    const after = { ...sampleMachine(), status: { lastHandledRestart: 'now' } };
-    expect(revisionOf(after, artifact, 0)).toBe(revisionOf(asked, artifact, 0));
+    expect(restartToken(asked)).toBe('now');
+    expect(restartToken({ ...sampleMachine(), status: { lastHandledRestart: 'now' } })).toBe('now');
+    expect(restartToken(sampleMachine())).toBeUndefined();
   });
 });

@@ -1,10 +1,17 @@
 import type { Artifact } from '../api/image.ts';
 import type { LinuxKitMachine, MachineSpec } from '../api/machine.ts';
-import { ANNOTATION_ARTIFACT, ANNOTATION_REVISION, LABEL_MACHINE, LABEL_ORDINAL } from '../api/names.ts';
+import {
+  ANNOTATION_ARTIFACT,
+  ANNOTATION_RESTART,
+  ANNOTATION_REVISION,
+  LABEL_MACHINE,
+  LABEL_ORDINAL,
+} from '../api/names.ts';
+import { claimName } from './claim.ts';
 import { machineName, metadataConfigMap } from './guest-metadata.ts';
 import { kernelArguments } from './kernel-args.ts';
 import { ownedBy } from './owner.ts';
-import { revisionOf } from './revision.ts';
+import type { BootRevision } from './revision.ts';
 import { mergeTemplate } from './template-merge.ts';
 import {
   type Disk,
@@ -44,10 +51,11 @@ export function bootReference(artifact: Artifact, options: RenderOptions): strin
 export function renderVirtualMachine(
   machine: LinuxKitMachine,
   ordinal: number,
-  artifact: Artifact,
+  revision: BootRevision,
   options: RenderOptions,
 ): VirtualMachine {
   const { spec, metadata } = machine;
+  const { artifact, restart } = revision;
   const labels = { [LABEL_MACHINE]: metadata.name, [LABEL_ORDINAL]: String(ordinal) };
   return {
     apiVersion: KUBEVIRT_API_VERSION,
@@ -68,7 +76,8 @@ export function renderVirtualMachine(
           annotations: {
             ...spec.template?.metadata?.annotations,
             [ANNOTATION_ARTIFACT]: artifact.digest,
-            [ANNOTATION_REVISION]: revisionOf(machine, artifact, ordinal),
+            [ANNOTATION_REVISION]: revision.name,
+            ...(restart === undefined ? {} : { [ANNOTATION_RESTART]: restart }),
           },
         },
         spec: mergeTemplate(instanceSpec(machine, ordinal, artifact, options), spec.template?.spec)
@@ -163,10 +172,13 @@ function storage(
 ): { readonly disks: readonly Disk[]; readonly volumes: readonly Volume[] } {
   const disks: Disk[] = [];
   const volumes: Volume[] = [];
-  for (const { name, bus, serial, persistentVolumeClaim, emptyDisk } of machine.spec.disks ?? []) {
+  for (const disk of machine.spec.disks ?? []) {
+    const { name, bus, serial, persistentVolumeClaim, volumeClaimTemplate, emptyDisk } = disk;
     const readonly = persistentVolumeClaim?.readOnly === true ? { readonly: true } : {};
     disks.push({ name, disk: { bus, ...readonly }, ...(serial === undefined ? {} : { serial }) });
     if (persistentVolumeClaim !== undefined) volumes.push({ name, persistentVolumeClaim });
+    else if (volumeClaimTemplate !== undefined)
+      volumes.push({ name, persistentVolumeClaim: { claimName: claimName(machine, name, ordinal) } });
     else if (emptyDisk !== undefined)
       volumes.push({ name, emptyDisk: { capacity: String(emptyDisk.capacity) } });
   }

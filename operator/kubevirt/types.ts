@@ -206,6 +206,8 @@ export interface VirtualMachineInstanceStatus {
     readonly ipAddress?: string;
     readonly ipAddresses?: readonly string[];
   }[];
+  /** The node that the instance is to leave: it is being drained. */
+  readonly evacuationNodeName?: string;
   readonly migrationState?: {
     readonly completed?: boolean;
     readonly failed?: boolean;

@@ -8,6 +8,7 @@ import { createImageController } from '../../controllers/image/controller.ts';
 import { machineCaches } from '../../controllers/machine/caches.ts';
 import { censusOf } from '../../controllers/machine/census.ts';
 import { machineController } from '../../controllers/machine/controller.ts';
+import { RestartLedger } from '../../controllers/machine/restart-ledger.ts';
 import { CodedError, messageOf } from '../../errors.ts';
 import { ClusterAccess } from '../../runtime/access.ts';
 import { ApiClient } from '../../runtime/api-client.ts';
@@ -81,6 +82,12 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
   const common = { ...where, logger, metrics: metrics.watch };
   const caches = imageCaches(client, common);
   const fleet = machineCaches(client, common, { images: caches.images, machines: caches.machines });
+  const limits = {
+    cluster: settings.maxRestarts,
+    namespace: settings.maxRestartsPerNamespace,
+    node: settings.maxRestartsPerNode,
+  };
+  const ledger = new RestartLedger(limits, () => fleet.machines.list());
   const informers = new Set([...Object.values(caches), ...Object.values(fleet)]);
   for (const informer of informers) run('cache', informer.run(signal));
   // KubeVirt's kinds are not waited for: without KubeVirt, machines say so and images build all the same.
@@ -95,6 +102,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     const { states, digests } = censusOf(fleet.machines.list());
     metrics.machines.states(states);
     metrics.machines.digests(digests);
+    metrics.machines.starting(ledger.counts(Date.now()));
     for (const { queue } of controllers) queue.observe();
   });
 
@@ -167,7 +175,8 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
         caches: fleet,
         recorder: recorder('machine-controller'),
         render: { bootRegistryHost: settings.bootRegistry },
-        onRestart: () => metrics.machines.restarted('Rollout'),
+        ledger,
+        machineMetrics: metrics.machines,
         logger,
         metrics,
         workers: settings.workers,

@@ -39,6 +39,9 @@ test('with what must be given, the rest has sensible defaults', () => {
     jobTtl: 3_600_000,
     artifactGrace: 3_600_000,
     workers: 4,
+    maxRestarts: 10,
+    maxRestartsPerNamespace: 0,
+    maxRestartsPerNode: 3,
     logLevel: 'info',
   });
 });
@@ -83,6 +86,7 @@ test('variables of the environment stand for flags, lists with commas', () => {
 test.each([
   ['nothing that must be given', []],
   ['a port that is none', [...REQUIRED, '--health-port=70000']],
+  ['a bound below none', [...REQUIRED, '--max-restarts=-1']],
   ['no worker', [...REQUIRED, '--workers=0']],
   ['a host with a path', ['--artifacts-host=a/b', '--builder-image=x']],
   ['a duration without unit', [...REQUIRED, '--job-ttl=90']],

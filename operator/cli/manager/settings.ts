@@ -35,6 +35,10 @@ export interface ManagerSettings {
   readonly jobTtl: number;
   readonly artifactGrace: number;
   readonly workers: number;
+  /** Machines that may be on their way up at once by the operator's doing; 0: no bound. */
+  readonly maxRestarts: number;
+  readonly maxRestartsPerNamespace: number;
+  readonly maxRestartsPerNode: number;
   readonly logLevel: LogLevel;
 }
 
@@ -111,6 +115,11 @@ export function addManagerOptions(command: Command): Command {
       .argParser(duration)
       .default(3_600_000, '1h'),
     flag('--workers <number>', 'objects that a controller works on at once').argParser(count).default(4),
+    flag('--max-restarts <number>', 'virtual machines restarted at once in the whole cluster; 0: no bound')
+      .argParser(bound)
+      .default(10),
+    flag('--max-restarts-per-namespace <number>', 'the same in one namespace').argParser(bound).default(0),
+    flag('--max-restarts-per-node <number>', 'the same on one node').argParser(bound).default(3),
     flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'),
   ];
   for (const option of options) command.addOption(option);
@@ -128,6 +137,13 @@ function count(text: string): number {
   const number = Number(text);
   if (!Number.isInteger(number) || number < 1 || number > 256)
     throw new InvalidArgumentError('Not between 1 and 256.');
+  return number;
+}
+
+function bound(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 0 || number > 100_000)
+    throw new InvalidArgumentError('Not between 0 and 100000.');
   return number;
 }
 

@@ -59,10 +59,10 @@ function reasonOf(step: DeletionStep): { readonly reason: ImageReason; readonly 
   }
 }
 
-/** `machine web boots sha256:…`: at most five are named. */
+/** `machine web needs sha256:…`: at most five are named. */
 function usersText(users: ReadonlyMap<string, readonly string[]>): string {
   const uses = [...users].flatMap(([digest, machines]) =>
-    machines.map((name) => `machine ${name} boots ${digest}`),
+    machines.map((name) => `machine ${name} needs ${digest}`),
   );
   const more = uses.length - 5;
   return uses.slice(0, 5).join(', ') + (more > 0 ? `, and ${more} more` : '');

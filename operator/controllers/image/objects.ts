@@ -15,6 +15,8 @@ export interface MachineObject extends KubeObject {
   readonly status?: {
     readonly currentDigest?: string;
     readonly targetDigest?: string;
+    /** Those that it may go back to. */
+    readonly revisions?: readonly { readonly digest?: string }[];
     readonly machines?: readonly { readonly bootedDigest?: string }[];
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };

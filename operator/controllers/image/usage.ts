@@ -1,7 +1,7 @@
 import type { MachineObject } from './objects.ts';
 
 /**
- * Which machines hold which digest: booted, to be booted, or pinned. Digests name content, so it
+ * Which machines hold which digest: booted, to be booted, pinned, or kept to go back to. Digests name content, so it
  * does not matter which image a machine names now: one that was pointed at another image still
  * runs what it booted.
  */
@@ -13,6 +13,7 @@ export function digestsInUse(machines: readonly MachineObject[]): ReadonlyMap<st
       spec?.imageRef?.digest,
       status?.currentDigest,
       status?.targetDigest,
+      ...(status?.revisions ?? []).map((revision) => revision.digest),
       ...(status?.machines ?? []).map(({ bootedDigest }) => bootedDigest),
     ];
     for (const digest of digests) {

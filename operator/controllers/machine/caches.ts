@@ -11,7 +11,7 @@ import type { ApiClient } from '../../runtime/api-client.ts';
 import { Informer, type InformerOptions } from '../../runtime/informer.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { WatchMetrics } from '../../runtime/metrics.ts';
-import type { KubeObject, Stored } from '../../runtime/objects.ts';
+import { type KubeObject, keyText, type Stored } from '../../runtime/objects.ts';
 import {
   CONFIG_MAPS,
   type ConfigMap,
@@ -21,19 +21,31 @@ import {
   resource,
 } from '../../runtime/resources.ts';
 import { IMAGES, type ImageObject, MACHINES, type MachineObject } from '../image/objects.ts';
+import { CONTROLLER_REVISIONS, type ControllerRevision } from './revision.ts';
 
 export const VIRTUAL_MACHINES: Resource<VirtualMachine> = VIRTUAL_MACHINE_RESOURCE;
 export const VIRTUAL_MACHINE_INSTANCES: Resource<VirtualMachineInstance> = VIRTUAL_MACHINE_INSTANCE_RESOURCE;
 export const VIRTUAL_MACHINE_SUBRESOURCES: Resource<KubeObject> = VIRTUAL_MACHINE_SUBRESOURCE;
 
-/** What is applied to a machine's status subresource. */
-type MachineStatusPatch = KubeObject & { readonly status: MachineStatus };
+/** Only their metadata is read. */
+export const CLAIMS = resource<KubeObject>({
+  group: '',
+  version: 'v1',
+  plural: 'persistentvolumeclaims',
+  kind: 'PersistentVolumeClaim',
+});
+
+/** What is applied to a machine's status subresource, and comes back. */
+type MachineStatusPatch = MachineObject & { readonly status: MachineStatus };
 export const MACHINE_STATUSES = resource<MachineStatusPatch>({
   group: GROUP,
   version: VERSION,
   plural: MACHINE_PLURAL,
   kind: MACHINE_KIND,
 });
+
+/** Index of claims: `NAMESPACE/NAME` of the machine that they are labelled with. */
+export const BY_MACHINE = 'machine';
 
 /** The local copies that machine decisions are made from. */
 export interface MachineCaches {
@@ -45,6 +57,9 @@ export interface MachineCaches {
   readonly pods: Informer<Pod>;
   /** Metadata of those that we made. */
   readonly configMaps: Informer<ConfigMap>;
+  /** Metadata of those that carry our label, whoever owns them. */
+  readonly claims: Informer<KubeObject>;
+  readonly revisions: Informer<ControllerRevision>;
 }
 
 export interface MachineCacheOptions {
@@ -75,7 +90,19 @@ export function machineCaches(
     instances: cache(VIRTUAL_MACHINE_INSTANCES, { labelSelector: LABEL_MACHINE }),
     pods: cache(PODS, { labelSelector: LABEL_MACHINE, transform: withoutSpec }),
     configMaps: cache(CONFIG_MAPS, { labelSelector: LABEL_MACHINE, metadataOnly: true }),
+    claims: cache(CLAIMS, {
+      labelSelector: LABEL_MACHINE,
+      metadataOnly: true,
+      indexes: { [BY_MACHINE]: machineLabelKeys },
+    }),
+    revisions: cache(CONTROLLER_REVISIONS, { labelSelector: LABEL_MACHINE }),
   };
+}
+
+function machineLabelKeys({ metadata }: KubeObject): readonly string[] {
+  const name = metadata.labels?.[LABEL_MACHINE];
+  const { namespace } = metadata;
+  return name === undefined || namespace === undefined ? [] : [keyText({ namespace, name })];
 }
 
 /** Of somebody else's virtual machine only the name and the owner matter. */

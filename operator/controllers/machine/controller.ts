@@ -1,16 +1,22 @@
 import { LABEL_MACHINE } from '../../api/names.ts';
-import { SYSTEM_CLOCK } from '../../runtime/clock.ts';
+import { type Clock, SYSTEM_CLOCK } from '../../runtime/clock.ts';
 import { Controller } from '../../runtime/controller.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { RuntimeMetrics } from '../../runtime/metrics.ts';
 import { type KubeObject, keyOf, keyText, type ObjectKey } from '../../runtime/objects.ts';
-import { MachineReconciler, type MachineReconcilerOptions } from './reconciler.ts';
+import { type MachineMetrics, MachineReconciler, type MachineReconcilerOptions } from './reconciler.ts';
+import { RestartLedger } from './restart-ledger.ts';
+import { NO_LIMITS } from './slots.ts';
 
-export interface MachineControllerOptions extends Omit<MachineReconcilerOptions, 'clock'> {
+export interface MachineControllerOptions
+  extends Pick<MachineReconcilerOptions, 'client' | 'caches' | 'recorder' | 'render' | 'namespace'> {
   readonly logger: Logger;
   readonly workers?: number;
   readonly metrics?: RuntimeMetrics;
-  readonly clock?: MachineReconcilerOptions['clock'];
+  readonly machineMetrics?: MachineMetrics;
+  /** Bounds on restarts over all machines; none if left out. */
+  readonly ledger?: RestartLedger;
+  readonly clock?: Clock;
 }
 
 /**
@@ -21,9 +27,22 @@ export interface MachineControllerOptions extends Omit<MachineReconcilerOptions,
  * never fill, and machines shall say so instead of nothing.
  */
 export function machineController(options: MachineControllerOptions): Controller {
-  const { caches, logger, workers, metrics, clock = SYSTEM_CLOCK } = options;
-  const reconciler = new MachineReconciler({ ...options, clock });
-  const controller = new Controller({
+  const { caches, logger, workers, metrics, machineMetrics, clock = SYSTEM_CLOCK } = options;
+  const { client, recorder, render, namespace } = options;
+  const reconciler = new MachineReconciler({
+    client,
+    caches,
+    recorder,
+    render,
+    clock,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(machineMetrics === undefined ? {} : { metrics: machineMetrics }),
+    ledger: options.ledger ?? new RestartLedger(NO_LIMITS, () => caches.machines.list()),
+    wake: (keys) => {
+      for (const key of keys) controller.queue.add(key);
+    },
+  });
+  const controller: Controller = new Controller({
     name: 'machine',
     reconcile: (key, context) => reconciler.reconcile(key, context),
     logger,
@@ -31,7 +50,7 @@ export function machineController(options: MachineControllerOptions): Controller
     ...(workers === undefined ? {} : { workers }),
     ...(metrics === undefined ? {} : { metrics }),
   });
-  const { machines, images, virtualMachines, instances, pods } = caches;
+  const { machines, images, virtualMachines, instances, pods, claims, revisions } = caches;
   controller.watches(machines, ({ object }) => [keyOf(object)]);
   controller.watches(images, ({ object }) =>
     machines
@@ -45,6 +64,9 @@ export function machineController(options: MachineControllerOptions): Controller
   virtualMachines.onChange(({ object }) => enqueue(labelled(object) ?? namedLike(object)));
   instances.onChange(({ object }) => enqueue(labelled(object)));
   pods.onChange(({ object }) => enqueue(labelled(object)));
+  // Made by us, or removed by somebody: of the first we know.
+  claims.onChange(({ type, object }) => enqueue(type === 'deleted' ? labelled(object) : undefined));
+  revisions.onChange(({ type, object }) => enqueue(type === 'deleted' ? labelled(object) : undefined));
   return controller;
 }
 

@@ -1,8 +1,11 @@
 import type { LinuxKitMachine } from '../../api/machine.ts';
 import { sampleArtifact } from '../../kubevirt/sample.ts';
 import type { VirtualMachine, VirtualMachineInstance } from '../../kubevirt/types.ts';
-import type { Action } from './actions.ts';
-import type { ImageView, Snapshot } from './snapshot.ts';
+import type { Action, Decision } from './actions.ts';
+import { decide } from './decide.ts';
+import { readRevision, type StoredRevision } from './revision.ts';
+import { FREE_SLOTS, type Slots } from './slots.ts';
+import type { ImageView, ObjectView, Snapshot, VirtualMachineView } from './snapshot.ts';
 
 /**
  * Test support: a small cluster in memory that does with virtual machines what KubeVirt does with them, one
@@ -10,10 +13,12 @@ import type { ImageView, Snapshot } from './snapshot.ts';
  */
 
 const READY_AT = '2026-11-24T10:00:00Z';
+const START = Date.parse('2026-11-24T12:00:00Z');
 
 interface Guest {
   readonly uid: string;
   readonly template: VirtualMachine['spec']['template'];
+  readonly created: string;
   phase: 'Pending' | 'Running';
   ready: boolean;
   ending: boolean;
@@ -28,11 +33,19 @@ interface Machine {
 
 export type Artifacts = ReturnType<typeof sampleArtifact>;
 
+const OPTIONS = { bootRegistryHost: '127.0.0.1:30500' };
+
 export class FleetModel {
   readonly machines = new Map<string, Machine>();
+  readonly revisions = new Map<string, StoredRevision>();
+  readonly claims = new Map<string, ObjectView>();
+  /** Digests of artifacts whose guests never become ready. */
   readonly broken = new Set<string>();
   artifact: Artifacts = sampleArtifact();
   spec: LinuxKitMachine;
+  slots: Slots = FREE_SLOTS;
+  /** Milliseconds since the Unix epoch. */
+  now = START;
   readonly #ended = new Set<string>();
   #uids = 0;
 
@@ -51,24 +64,57 @@ export class FleetModel {
     });
   }
 
+  /** Of virtual machines in an old copy, those that we wrote since are read as written, as the controller does. */
   snapshot(copy = this.copy()): Snapshot {
     const image: ImageView = { metadata: { name: 'web' }, status: { artifact: this.artifact } };
     const present = new Set(copy.instances.map((vmi) => vmi.metadata.uid));
     for (const uid of this.#ended) if (!present.has(uid)) this.#ended.delete(uid);
-    return { machine: this.spec, image, ...copy, pods: [], configMaps: [], ended: new Set(this.#ended) };
+    const revisions = [...this.revisions.values()];
+    const claims = [...this.claims.values()];
+    const rest = { revisions, claims, pods: [], configMaps: [], slots: this.slots };
+    const virtualMachines = this.#newest(copy.virtualMachines);
+    return { machine: this.spec, image, ...copy, virtualMachines, ...rest, ended: new Set(this.#ended) };
+  }
+
+  decide(snapshot: Snapshot = this.snapshot()): Decision {
+    return decide(snapshot, OPTIONS, new Date(this.now));
+  }
+
+  /** Decides, does it, and writes the status down. */
+  pass(snapshot: Snapshot = this.snapshot()): Decision {
+    const decision = this.decide(snapshot);
+    for (const action of decision.actions) this.apply(action);
+    this.spec = { ...this.spec, status: decision.status };
+    return decision;
   }
 
   apply(action: Action): void {
     switch (action.kind) {
+      case 'createRevision': {
+        const { name } = action.revision.metadata;
+        const metadata = { ...action.revision.metadata, uid: this.#uid(), creationTimestamp: READY_AT };
+        const read = readRevision({ ...action.revision, metadata });
+        if (read === undefined) throw new Error(`the revision ${name} cannot be read`);
+        if (!this.revisions.has(name)) this.revisions.set(name, read);
+        break;
+      }
+      case 'numberRevision': {
+        const known = this.revisions.get(action.name);
+        if (known !== undefined) this.revisions.set(action.name, { ...known, number: action.number });
+        break;
+      }
+      case 'deleteRevision':
+        this.revisions.delete(action.name);
+        break;
       case 'applyMachine': {
         const { name } = action.vm.metadata;
         const known = this.machines.get(name);
         if (known === undefined) {
           const uid = this.#uid();
-          const vm = { ...action.vm, metadata: { ...action.vm.metadata, uid } };
+          const vm = this.#written(action.vm, uid);
           this.machines.set(name, { uid, vm, guest: undefined });
-        } else if (action.uid === undefined || action.uid === known.uid) {
-          known.vm = { ...action.vm, metadata: { ...action.vm.metadata, uid: known.uid } };
+        } else if (action.uid === known.uid) {
+          known.vm = this.#written(action.vm, known.uid);
         }
         break;
       }
@@ -82,6 +128,21 @@ export class FleetModel {
       case 'deleteMachine':
         if (this.machines.get(action.name)?.uid === action.uid) this.machines.delete(action.name);
         break;
+      case 'createClaim': {
+        const { metadata } = action.claim;
+        this.claims.set(metadata.name, { metadata: { ...metadata, uid: this.#uid() } });
+        break;
+      }
+      case 'ownClaim': {
+        const known = this.claims.get(action.name);
+        const { ownerReferences } = action;
+        if (known !== undefined)
+          this.claims.set(action.name, { metadata: { ...known.metadata, ownerReferences } });
+        break;
+      }
+      case 'deleteClaim':
+        this.claims.delete(action.name);
+        break;
       case 'createConfigMap':
       case 'deleteConfigMap':
         break;
@@ -94,9 +155,11 @@ export class FleetModel {
     if (machine === undefined) return false;
     const { guest } = machine;
     if (guest === undefined) {
+      if (machine.vm.spec.runStrategy === 'Halted') return false;
       machine.guest = {
         uid: this.#uid(),
         template: machine.vm.spec.template,
+        created: READY_AT,
         phase: 'Pending',
         ready: false,
         ending: false,
@@ -108,9 +171,8 @@ export class FleetModel {
       machine.guest = undefined;
       return true;
     }
-    if (this.broken.has(digestOf(guest))) return false;
     if (guest.phase === 'Pending') guest.phase = 'Running';
-    else if (!guest.ready) guest.ready = true;
+    else if (!guest.ready && !this.broken.has(digestOf(guest))) guest.ready = true;
     else return false;
     return true;
   }
@@ -127,6 +189,15 @@ export class FleetModel {
     if (guest !== undefined) guest.migrating = underWay && guest.ready;
   }
 
+  /** Somebody annotates the virtual machine. */
+  annotate(name: string, key: string, value: string): void {
+    const machine = this.machines.get(name);
+    if (machine === undefined) return;
+    const { metadata } = machine.vm;
+    const annotations = { ...metadata.annotations, [key]: value };
+    machine.vm = { ...machine.vm, metadata: { ...metadata, annotations } };
+  }
+
   serves(name: string): boolean {
     const guest = this.machines.get(name)?.guest;
     return guest?.ready === true && !guest.ending;
@@ -135,6 +206,11 @@ export class FleetModel {
   digest(name: string): string | undefined {
     const guest = this.machines.get(name)?.guest;
     return guest === undefined ? undefined : digestOf(guest);
+  }
+
+  /** Digest of the template: what the next guest boots. */
+  laid(name: string): string | undefined {
+    return this.machines.get(name)?.vm.spec.template.metadata?.annotations?.['linuxkit.dev/artifact'];
   }
 
   get names(): readonly string[] {
@@ -150,6 +226,26 @@ export class FleetModel {
     return `uid-${this.#uids}`;
   }
 
+  #written(vm: VirtualMachine, uid: string): VirtualMachine {
+    this.#uids += 1;
+    const annotations = {
+      ...this.machines.get(vm.metadata.name)?.vm.metadata.annotations,
+      ...vm.metadata.annotations,
+    };
+    return { ...vm, metadata: { ...vm.metadata, annotations, uid, resourceVersion: String(this.#uids) } };
+  }
+
+  #newest(copied: readonly VirtualMachineView[]): readonly VirtualMachineView[] {
+    const names = new Set([...copied.map((vm) => vm.metadata.name), ...this.machines.keys()]);
+    return [...names].flatMap((name) => {
+      const old = copied.find((vm) => vm.metadata.name === name);
+      const written = this.machines.get(name)?.vm;
+      const newer =
+        Number(written?.metadata.resourceVersion ?? 0) > Number(old?.metadata.resourceVersion ?? -1);
+      return (newer ? structuredClone(written) : old) ?? [];
+    });
+  }
+
   #instance({ vm, uid }: Machine, guest: Guest): VirtualMachineInstance {
     const { metadata, spec } = guest.template;
     return {
@@ -158,6 +254,7 @@ export class FleetModel {
       metadata: {
         name: vm.metadata.name,
         uid: guest.uid,
+        creationTimestamp: guest.created,
         ownerReferences: [
           {
             apiVersion: 'kubevirt.io/v1',

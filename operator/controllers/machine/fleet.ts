@@ -1,11 +1,13 @@
-import type { Artifact } from '../../api/image.ts';
-import type { LinuxKitMachine } from '../../api/machine.ts';
-import { ANNOTATION_REVISION, LABEL_ORDINAL } from '../../api/names.ts';
+import { type LinuxKitMachine, updatePolicy } from '../../api/machine.ts';
+import { ANNOTATION_RESTART, ANNOTATION_REVISION, LABEL_ORDINAL } from '../../api/names.ts';
 import { machineName } from '../../kubevirt/guest-metadata.ts';
 import { ownershipOf } from '../../kubevirt/owner.ts';
 import { type InstanceReading, readInstance } from '../../kubevirt/read-instance.ts';
-import { revisionOf } from '../../kubevirt/revision.ts';
+import { type BootRevision, restartToken } from '../../kubevirt/revision.ts';
 import { KUBEVIRT_API_VERSION, type VirtualMachine } from '../../kubevirt/types.ts';
+import type { Course } from './course.ts';
+import { isDetached } from './requests.ts';
+import type { Revision } from './revision.ts';
 import type { Snapshot, VirtualMachineView } from './snapshot.ts';
 
 /** One virtual machine as it stands against what is wanted of it. */
@@ -15,15 +17,23 @@ export interface Member {
   /** `absent`: there is none. `former`: left over of a deleted machine of this name. `foreign`: somebody else's. */
   readonly ownership: 'absent' | 'ours' | 'former' | 'foreign';
   readonly vm: VirtualMachineView | undefined;
+  /** Somebody looks into it: it is left alone. */
+  readonly detached: boolean;
   readonly reading: InstanceReading;
-  /** The revision that it is to run; undefined while it is not known what to boot. */
-  readonly wanted: string | undefined;
-  /** Its next instance will be of the wanted revision. */
+  /** The revision that it is to be of; undefined while it is not known, and then it is left as it is. */
+  readonly goal: Revision | undefined;
+  /** The revision that it has, or is about to start with, if that is kept still. */
+  readonly own: (Revision & BootRevision) | undefined;
+  /** Its next instance will be of the goal, and start after the restart that was last asked for. */
   readonly staged: boolean;
-  /** Its instance is of the wanted revision; or it rests, and is staged. */
+  /** Its instance is of the goal, and started after that restart; or it rests, and is staged. */
   readonly updated: boolean;
+  /** Its instance was started before the restart that was last asked for. */
+  readonly restartDue: boolean;
   /** It does not run, and its run strategy has nothing against that. */
   readonly resting: boolean;
+  /** It is on its way to its goal, and has not arrived. */
+  readonly pending: boolean;
   /** It serves: ready, and after an update so for `minReadySeconds`. */
   readonly available: boolean;
   /** Milliseconds after which it will be available if it stays ready. */
@@ -31,46 +41,82 @@ export interface Member {
 }
 
 /** Ordinals from 0 to replicas - 1, in order. */
-export function fleetOf(snapshot: Snapshot, artifact: Artifact | undefined, now: Date): readonly Member[] {
+export function fleetOf(snapshot: Snapshot, course: Course, now: Date): readonly Member[] {
   return Array.from({ length: snapshot.machine.spec.replicas }, (_, ordinal) =>
-    memberOf(snapshot, ordinal, artifact, now),
+    memberOf(snapshot, course, ordinal, now),
   );
 }
 
-function memberOf(snapshot: Snapshot, ordinal: number, artifact: Artifact | undefined, now: Date): Member {
+function memberOf(snapshot: Snapshot, course: Course, ordinal: number, now: Date): Member {
   const { machine } = snapshot;
   const name = machineName(machine, ordinal);
   const vm = snapshot.virtualMachines.find((candidate) => candidate.metadata.name === name);
   const ownership = vm === undefined ? 'absent' : ownershipOf(machine, vm);
-  const reading = ownership === 'ours' ? readingOf(snapshot, vm) : readInstance(undefined, undefined, []);
-  const wanted = artifact === undefined ? undefined : revisionOf(machine, artifact, ordinal);
-  const staged =
-    wanted !== undefined && vm?.spec?.template.metadata?.annotations?.[ANNOTATION_REVISION] === wanted;
-  const resting = reading.phase === 'Stopped' && machine.spec.runStrategy !== 'Always';
+  const ours = ownership === 'ours';
+  const reading = ours ? readingOf(snapshot, vm) : readInstance(undefined, undefined, []);
+  const laid = vm?.spec?.template.metadata?.annotations;
+  const known = (revision: string | undefined): Revision | undefined =>
+    [...snapshot.revisions, course.target].find((candidate) => candidate?.name === revision);
+  const { instance } = reading;
+  const ran = ours ? known(instance?.revision) : undefined;
+  const laidOut = ours ? known(laid?.[ANNOTATION_REVISION]) : undefined;
+  const own = instance?.ending === false ? (ran ?? laidOut) : laidOut;
+  const goal = ours && staysPut(machine, course, ordinal) ? (ran ?? own) : course.target;
+
+  const restart = restartToken(machine);
+  const staged = ours && isAt(goal, restart, laid?.[ANNOTATION_REVISION], laid?.[ANNOTATION_RESTART]);
+  const resting = ours && reading.phase === 'Stopped' && machine.spec.runStrategy !== 'Always';
   const booted =
-    wanted !== undefined &&
-    reading.instance?.revision === wanted &&
-    reading.instance.bootImage === artifact?.bootImage.digest;
-  const updated = ownership === 'ours' && (resting ? staged : booted);
+    isAt(goal, restart, instance?.revision, instance?.restart) &&
+    instance?.bootImage === goal?.artifact.bootImage.digest;
+  const updated = ours && (resting ? staged : booted);
   const waitMs = updated ? settlingMs(machine, reading, now) : 0;
+  const available = reading.ready && waitMs === 0;
+  const left = instance === undefined || instance.ending;
+  const detached = ours && vm !== undefined && isDetached(vm);
   return {
     ordinal,
     name,
     ownership,
     vm,
+    detached,
     reading,
-    wanted,
+    goal,
+    own:
+      own === undefined
+        ? undefined
+        : { ...own, restart: instance?.ending === false ? instance.restart : laid?.[ANNOTATION_RESTART] },
     staged,
     updated,
+    restartDue: restart !== undefined && instance !== undefined && instance.restart !== restart,
     resting,
-    available: reading.ready && waitMs === 0,
+    pending: ours && !detached && !resting && !available && (left ? staged : updated),
+    available,
     ...(reading.ready && waitMs > 0 ? { availableAfterMs: waitMs } : {}),
   };
 }
 
+function isAt(
+  goal: Revision | undefined,
+  restart: string | undefined,
+  revision: string | undefined,
+  restarted: string | undefined,
+): boolean {
+  return goal !== undefined && revision === goal.name && restarted === restart;
+}
+
+/**
+ * A machine below the partition keeps what it has, and so do all of them while a failed revision has
+ * halted. Going back is for every machine that has left: the partition may have been raised since.
+ */
+function staysPut(machine: LinuxKitMachine, { failed }: Course, ordinal: number): boolean {
+  if (failed !== undefined) return failed.halted;
+  return ordinal < updatePolicy(machine.spec).partition;
+}
+
 /** How long a machine that has just become ready has yet to stay so. */
 function settlingMs(machine: LinuxKitMachine, reading: InstanceReading, now: Date): number {
-  const seconds = machine.spec.update?.minReadySeconds ?? 0;
+  const seconds = updatePolicy(machine.spec).minReadySeconds;
   if (seconds === 0 || reading.readySince === undefined) return 0;
   const since = Date.parse(reading.readySince);
   return Number.isNaN(since) ? 0 : Math.max(0, since + seconds * 1000 - now.getTime());

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { findCondition, READY, summarise } from '../../api/conditions.ts';
 import { type LinuxKitMachine, type MachineStatus, parseMachine } from '../../api/machine.ts';
-import { MANAGER_MACHINE } from '../../api/names.ts';
+import { FINALIZER_MACHINES, MANAGER_MACHINE } from '../../api/names.ts';
 import { ObjectError } from '../../api/object.ts';
 import type { MachineReason } from '../../api/reasons.ts';
 import { messageOf } from '../../errors.ts';
@@ -16,13 +16,27 @@ import {
   WaitingError,
 } from '../../runtime/controller.ts';
 import type { EventRecorder } from '../../runtime/event-recorder.ts';
-import type { ObjectKey, Stored } from '../../runtime/objects.ts';
-import type { MachineObject } from '../image/objects.ts';
-import { type Action, nameOf } from './actions.ts';
+import { keyOf, keyText, type ObjectKey, type Stored } from '../../runtime/objects.ts';
+import { MACHINES, type MachineObject } from '../image/objects.ts';
+import { type Action, type Decision, nameOf, type RestartReason } from './actions.ts';
 import { applyAction } from './apply.ts';
+import { BootTimes } from './boot-times.ts';
 import { MACHINE_STATUSES, type MachineCaches, VIRTUAL_MACHINES } from './caches.ts';
 import { decide } from './decide.ts';
+import { deletionOf } from './deletion.ts';
 import { MachineGatherer } from './gather.ts';
+import { OwnWrites } from './own-writes.ts';
+import type { RestartLedger } from './restart-ledger.ts';
+import { FREE_SLOTS } from './slots.ts';
+import { rolloutResult } from './transitions.ts';
+
+/** What is counted of machines. */
+export interface MachineMetrics {
+  restarted(reason: RestartReason): void;
+  rolledOut(result: 'completed' | 'rolled_back' | 'halted'): void;
+  /** From the making of an instance to its being ready. */
+  booted(seconds: number): void;
+}
 
 export interface MachineReconcilerOptions {
   readonly client: ApiClient;
@@ -30,10 +44,13 @@ export interface MachineReconcilerOptions {
   readonly recorder: EventRecorder;
   readonly render: RenderOptions;
   readonly clock: Clock;
+  /** Shared with whoever counts. */
+  readonly ledger: RestartLedger;
   /** Namespace that is watched; all when absent. */
   readonly namespace?: string;
-  /** Called for each restart that was done. */
-  readonly onRestart?: () => void;
+  readonly metrics?: MachineMetrics;
+  /** Called with keys of machines that may have waited for what has just been decided. */
+  readonly wake: (keys: readonly string[]) => void;
 }
 
 /** What was met on the way to what was decided. */
@@ -43,6 +60,8 @@ interface Obstacle {
   readonly message: string;
 }
 
+/** How often a machine that waits for others looks again. */
+const SLOT_RETRY_MS = 15_000;
 /** How often it is asked whether KubeVirt has been installed meanwhile. */
 const KUBEVIRT_RETRY_MS = 10_000;
 /** How long the caches of KubeVirt's objects are waited for before looking again. */
@@ -52,24 +71,35 @@ const SYNC_RETRY_MS = 500;
 export class MachineReconciler {
   readonly #options: MachineReconcilerOptions;
   readonly #gatherer: MachineGatherer;
+  readonly #machines: OwnWrites<MachineObject>;
+  readonly #boots = new BootTimes();
 
   constructor(options: MachineReconcilerOptions) {
     this.#options = options;
-    this.#gatherer = new MachineGatherer(options.caches);
+    this.#gatherer = new MachineGatherer(options.caches, options.clock);
+    this.#machines = new OwnWrites(() => options.clock.monotonic());
+    options.caches.machines.onChange(({ type, object }) => {
+      if (type === 'deleted') this.#forget(object.metadata.uid);
+    });
   }
 
   async reconcile(key: ObjectKey, context: ReconcileContext): Promise<ReconcileResult> {
-    const { caches, render, clock, recorder } = this.#options;
-    const object = caches.machines.get(key);
-    if (object === undefined) return;
-    if (object.metadata.deletionTimestamp !== undefined) {
-      this.#gatherer.forget(object.metadata.uid);
-      return;
-    }
+    const cached = this.#options.caches.machines.get(key);
+    if (cached === undefined) return;
+    const object = this.#machines.newest(cached);
+    if (object.metadata.deletionTimestamp !== undefined) return await this.#finalize(object, context);
     const machine = parsed(object);
     await this.#awaitKubeVirt(object, machine, context);
+    return await this.#bringUp(await this.#withFinalizer(object, context.signal), machine, context);
+  }
 
-    const decision = decide(this.#gatherer.gather(machine), render, new Date(clock.now()));
+  async #bringUp(
+    object: Stored<MachineObject>,
+    machine: LinuxKitMachine,
+    context: ReconcileContext,
+  ): Promise<ReconcileResult> {
+    const { render, recorder, metrics } = this.#options;
+    const decision = this.#decide(machine, render);
     try {
       for (const action of decision.actions) await this.#act(machine, action, context);
     } catch (error) {
@@ -83,18 +113,87 @@ export class MachineReconciler {
       throw error;
     }
     for (const tell of decision.done) recorder.record(object, tell);
-    if (decision.status !== undefined) await this.#writeStatus(object, machine, decision.status, context);
+    await this.#writeStatus(object, machine, decision.status, context);
     for (const tell of decision.observed) recorder.record(object, tell);
+    const result = rolloutResult(machine.status, decision.status);
+    if (result !== undefined) metrics?.rolledOut(result);
+    for (const seconds of this.#boots.observe(machine.metadata.uid, machine.status, decision.boots))
+      metrics?.booted(seconds);
     return decision.requeueAfterMs === undefined ? undefined : { requeueAfterMs: decision.requeueAfterMs };
   }
 
+  /** Without a pause between looking at the ledger and writing into it: others decide at the same time. */
+  #decide(machine: LinuxKitMachine, render: RenderOptions): Decision {
+    const { ledger, clock, wake } = this.#options;
+    const { uid, namespace, name } = machine.metadata;
+    const slots = ledger.slotsFor({ uid, namespace }, clock.now());
+    const decision = decide(this.#gatherer.gather(machine, slots), render, new Date(clock.now()));
+    wake(ledger.record({ uid, key: keyText({ namespace, name }) }, decision));
+    // Those on their way may be given up for the count without any event.
+    if (!decision.waitsForSlot) return decision;
+    return { ...decision, requeueAfterMs: Math.min(decision.requeueAfterMs ?? SLOT_RETRY_MS, SLOT_RETRY_MS) };
+  }
+
   async #act(machine: LinuxKitMachine, action: Action, { signal, logger }: ReconcileContext): Promise<void> {
+    const { namespace, uid } = machine.metadata;
     logger.info('acting', { action: action.kind, on: nameOf(action) });
-    await applyAction(this.#options.client, machine.metadata.namespace, action, signal);
+    const effect = await applyAction(this.#options.client, namespace, action, signal);
+    if (effect?.kind === 'machine') this.#gatherer.machines.remember(effect.object);
+    else if (effect?.kind === 'revision') this.#gatherer.revisions.remember(effect.object);
+    else if (effect?.kind === 'claimTaken') this.#gatherer.taken(namespace, effect.name);
     if (action.kind === 'deleteInstance' || action.kind === 'restartInstance') {
-      this.#gatherer.ended(machine.metadata.uid, action.uid);
-      this.#options.onRestart?.();
+      this.#gatherer.ended(uid, action.uid);
+      this.#options.metrics?.restarted(action.why);
     }
+    if (action.kind === 'deleteMachine') this.#gatherer.machines.forget(action.uid);
+    if (action.kind === 'deleteRevision') this.#gatherer.revisions.forget(action.uid);
+  }
+
+  /** Before anything is made, so that it cannot be deleted without us. */
+  async #withFinalizer(object: Stored<MachineObject>, signal: AbortSignal): Promise<Stored<MachineObject>> {
+    const { finalizers = [] } = object.metadata;
+    if (finalizers.includes(FINALIZER_MACHINES)) return object;
+    return await this.#setFinalizers(object, [...finalizers, FINALIZER_MACHINES], signal);
+  }
+
+  async #setFinalizers(
+    object: Stored<MachineObject>,
+    finalizers: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Stored<MachineObject>> {
+    const { resourceVersion } = object.metadata;
+    const patch = { metadata: { resourceVersion, finalizers } };
+    const written = await this.#options.client.patch(MACHINES, keyOf(object), patch, { signal });
+    this.#machines.remember(written);
+    return written;
+  }
+
+  async #finalize(object: Stored<MachineObject>, context: ReconcileContext): Promise<ReconcileResult> {
+    const { finalizers = [], uid } = object.metadata;
+    if (!finalizers.includes(FINALIZER_MACHINES)) {
+      this.#forget(uid);
+      return;
+    }
+    // Without KubeVirt there are no virtual machines to wait for.
+    if (!(await this.#isKubeVirtMissing(context.signal))) this.#throwUnlessSynced();
+    const { clock } = this.#options;
+    const machine = parsedForDeletion(object);
+    const deletion = deletionOf(this.#gatherer.gather(machine, FREE_SLOTS), new Date(clock.now()));
+    for (const action of deletion.actions) await this.#act(machine, action, context);
+    if (deletion.status !== undefined) {
+      await this.#writeStatus(object, machine, deletion.status, context);
+      return;
+    }
+    const others = finalizers.filter((name) => name !== FINALIZER_MACHINES);
+    await this.#setFinalizers(object, others, context.signal);
+    this.#forget(uid);
+  }
+
+  #forget(uid: string): void {
+    this.#gatherer.forget(uid);
+    this.#machines.forget(uid);
+    this.#boots.forget(uid);
+    this.#options.wake(this.#options.ledger.forget(uid));
   }
 
   /** Returns once KubeVirt's objects are in the caches; until then it says what is waited for. */
@@ -103,20 +202,38 @@ export class MachineReconciler {
     machine: LinuxKitMachine,
     context: ReconcileContext,
   ): Promise<void> {
-    const { client, caches, namespace } = this.#options;
-    const { virtualMachines, instances, pods, configMaps } = caches;
-    if ([virtualMachines, instances, pods, configMaps].every((cache) => cache.hasSynced)) return;
-    const scope = namespace === undefined ? {} : { namespace };
-    try {
-      await client.pages(VIRTUAL_MACHINES, { ...scope, signal: context.signal, pageSize: 1 }).next();
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
+    if (await this.#isKubeVirtMissing(context.signal)) {
       const message = 'the API server knows no VirtualMachine: KubeVirt has to be installed';
       const why = { kind: 'stalled', reason: 'KubeVirtMissing', message } as const;
       await this.#say(object, machine, machine.status, why, context);
-      throw new WaitingError('KubeVirtMissing', message, KUBEVIRT_RETRY_MS, { cause: error });
+      throw new WaitingError('KubeVirtMissing', message, KUBEVIRT_RETRY_MS);
     }
-    throw new WaitingError('NotSynced', 'the caches of virtual machines are not filled yet', SYNC_RETRY_MS);
+    this.#throwUnlessSynced();
+  }
+
+  get #hasSynced(): boolean {
+    const { virtualMachines, instances, pods, configMaps, claims, revisions } = this.#options.caches;
+    return [virtualMachines, instances, pods, configMaps, claims, revisions].every(
+      ({ hasSynced }) => hasSynced,
+    );
+  }
+
+  #throwUnlessSynced(): void {
+    if (!this.#hasSynced)
+      throw new WaitingError('NotSynced', 'the caches of virtual machines are not filled yet', SYNC_RETRY_MS);
+  }
+
+  async #isKubeVirtMissing(signal: AbortSignal): Promise<boolean> {
+    const { client, caches, namespace } = this.#options;
+    if (caches.virtualMachines.hasSynced) return false;
+    const scope = namespace === undefined ? {} : { namespace };
+    try {
+      await client.pages(VIRTUAL_MACHINES, { ...scope, signal, pageSize: 1 }).next();
+      return false;
+    } catch (error) {
+      if (isNotFound(error)) return true;
+      throw error;
+    }
   }
 
   /** Says what is only known once it was tried. The event comes once a transition, not once a try. */
@@ -157,10 +274,11 @@ export class MachineReconciler {
     const { name, namespace, uid } = machine.metadata;
     // The uid ties the status to this machine: one of the same name made since then starts afresh.
     const patch = { apiVersion, kind, metadata: { name, namespace, uid }, status };
-    await this.#options.client.applyStatus(MACHINE_STATUSES, patch, {
+    const written = await this.#options.client.applyStatus(MACHINE_STATUSES, patch, {
       signal,
       fieldManager: MANAGER_MACHINE,
     });
+    this.#machines.remember(written);
   }
 }
 
@@ -183,5 +301,17 @@ function parsed(object: Stored<MachineObject>): LinuxKitMachine {
   } catch (error) {
     if (error instanceof ObjectError) throw new StalledError(error.code, error.message, { cause: error });
     throw error;
+  }
+}
+
+/** One whose spec does not fit must be deletable all the same: nothing of it is needed for that. */
+function parsedForDeletion(object: Stored<MachineObject>): LinuxKitMachine {
+  try {
+    return parseMachine(object);
+  } catch (error) {
+    if (!(error instanceof ObjectError)) throw error;
+    const { apiVersion, kind, metadata } = object;
+    const spec = { imageRef: { name: metadata.name }, memory: '32Mi', replicas: 0 };
+    return parseMachine({ apiVersion, kind, metadata, spec });
   }
 }

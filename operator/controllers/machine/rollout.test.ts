@@ -2,27 +2,25 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sampleArtifact, sampleDigest, sampleMachine } from '../../kubevirt/sample.ts';
 import type { Decision } from './actions.ts';
-import { decide } from './decide.ts';
 import { FleetModel } from './fleet-model.ts';
 import { allowedDown } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 
-const options = { bootRegistryHost: '127.0.0.1:30500' };
-const now = new Date('2026-11-24T12:00:00Z');
 const SEEDS = ['a', 'b', 'c', 'd'];
 
 function machineOf(replicas: number, maxUnavailable: number | string = 1) {
   return sampleMachine({ replicas, update: { maxUnavailable } });
 }
 
-/** Decides, does what was decided, and checks on the way that no healthy machine on the wanted digest was touched. */
+/** Decides, does what was decided, and checks that no healthy machine on the target was touched for it. */
 function pass(model: FleetModel, snapshot: Snapshot = model.snapshot()): Decision {
-  const decision = decide(snapshot, options, now);
+  const served = new Map(
+    model.names.map((name) => [name, model.serves(name) ? model.digest(name) : undefined]),
+  );
+  const decision = model.pass(snapshot);
   for (const action of decision.actions) {
-    if (action.kind === 'deleteInstance' && model.serves(action.name)) {
-      expect(model.digest(action.name)).not.toBe(model.artifact.digest);
-    }
-    model.apply(action);
+    if (action.kind !== 'deleteInstance') continue;
+    expect(served.get(action.name)).not.toBe(decision.status.targetDigest);
   }
   return decision;
 }
@@ -44,6 +42,7 @@ function upToDate(model: FleetModel): boolean {
 test('makes all at once, and then has nothing to do', () => {
   const model = new FleetModel(machineOf(3));
   expect(pass(model).actions.map((action) => action.kind)).toEqual([
+    'createRevision',
     'applyMachine',
     'applyMachine',
     'applyMachine',

@@ -1,171 +1,114 @@
-import { type Observation, summarise } from '../../api/conditions.ts';
-import type { Digest } from '../../api/digest.ts';
+import { DEGRADED, type Observation, PAUSED, ROLLED_BACK, rfc3339, summarise } from '../../api/conditions.ts';
 import type { LinuxKitMachine, MachineRow, MachineStatus } from '../../api/machine.ts';
 import { LABEL_MACHINE } from '../../api/names.ts';
-import type { MachineReason } from '../../api/reasons.ts';
-import type { RenderProblem } from '../../kubevirt/problems.ts';
 import { restartToken } from '../../kubevirt/revision.ts';
+import type { Course } from './course.ts';
+import { pendingSince } from './failure.ts';
 import { type Member, ordinalOf, readingOf } from './fleet.ts';
-import type { Snapshot, Target, VirtualMachineView } from './snapshot.ts';
+import { revisionRows } from './history.ts';
+import { isDetached } from './requests.ts';
+import type { StoredRevision } from './revision.ts';
+import type { Moves } from './rollout.ts';
+import type { Snapshot, VirtualMachineView } from './snapshot.ts';
+import { furtherConditions, isFine, standingOf } from './standing.ts';
+import type { WindowState } from './window.ts';
 
 /** What a status is made of. */
 export interface StatusInput {
   readonly snapshot: Snapshot;
-  readonly target: Target;
-  readonly problems: readonly RenderProblem[];
+  readonly course: Course;
   readonly members: readonly Member[];
   readonly surplus: readonly VirtualMachineView[];
+  /** Those that are kept, newest first. */
+  readonly revisions: readonly StoredRevision[];
+  readonly moves: Moves;
+  readonly window: WindowState;
   readonly now: Date;
 }
 
-/** How a fleet stands: one of these three, with a reason. */
-interface Standing {
-  readonly kind: 'ready' | 'reconciling' | 'stalled';
-  readonly reason: MachineReason;
-  readonly message: string;
-}
-
 export function statusOf(input: StatusInput): MachineStatus {
-  const { snapshot, target, members, surplus, now } = input;
+  const { snapshot, course, members, surplus, revisions, now } = input;
   const { machine } = snapshot;
-  const standing = standingOf(input);
-  const { kind, reason, message } = standing;
-  const ready: Observation = { status: kind === 'ready' ? 'True' : 'False', reason, message };
+  const { target } = course;
   const ours = members.filter((member) => member.ownership === 'ours');
-  const current = currentDigest(machine, members, target);
+  const before = machine.status;
+  const booted = members.flatMap((member) => member.reading.instance?.artifact ?? []);
+  const running = members.flatMap((member) => member.reading.instance?.revision ?? []);
+  const digest = comingFrom(before?.currentDigest, booted, target?.artifact.digest);
+  const revision = comingFrom(before?.currentRevision, running, target?.name);
+  const healthy = healthyRevision(course, members) ?? before?.healthyRevision;
+  // Halted, and yet all of them came up in the end: then it works.
+  const failed = course.failed?.name === healthy ? undefined : course.failed;
   const token = restartToken(machine);
   return {
     observedGeneration: machine.metadata.generation,
-    conditions: summarise(
-      machine.status?.conditions,
-      {
-        ready,
-        reconciling: kind === 'reconciling' ? { reason, message } : undefined,
-        stalled: kind === 'stalled' ? { reason, message } : undefined,
-      },
-      machine.metadata.generation,
-      now,
-    ),
+    conditions: conditionsOf({ ...input, course: { ...course, failed } }),
     replicas: ours.length + surplus.length,
     readyReplicas: ours.filter((member) => member.reading.ready).length,
     availableReplicas: ours.filter((member) => member.available).length,
-    updatedReplicas: ours.filter((member) => member.updated).length,
+    updatedReplicas: ours.filter((member) => isOnTarget(course, member)).length,
     selector: `${LABEL_MACHINE}=${machine.metadata.name}`,
-    ...(current === undefined ? {} : { currentDigest: current }),
-    ...('artifact' in target ? { targetDigest: target.artifact.digest } : {}),
-    machines: [...members.map(rowOf), ...surplus.map((vm) => surplusRow(snapshot, vm)).reverse()],
+    ...(digest === undefined ? {} : { currentDigest: digest }),
+    ...(target === undefined ? {} : { targetDigest: target.artifact.digest }),
+    ...(revision === undefined ? {} : { currentRevision: revision }),
+    ...(target === undefined ? {} : { targetRevision: target.name }),
+    ...(healthy === undefined ? {} : { healthyRevision: healthy }),
+    ...(revisions.length === 0 ? {} : { revisions: revisionRows(revisions) }),
+    ...(failed === undefined ? {} : { failedRevision: failed }),
+    machines: [
+      ...members.map((member) => rowOf(machine, course, member, now)),
+      ...surplus.map((vm) => surplusRow(snapshot, vm)).reverse(),
+    ],
     ...(token === undefined ? {} : { lastHandledRestart: token }),
+    ...course.requests.handled,
   };
 }
 
-/** The first that applies. Also the message that `kubectl get -o wide` shows. */
-function standingOf(input: StatusInput): Standing {
-  const { snapshot, target, problems, members, surplus } = input;
+function conditionsOf(input: StatusInput): NonNullable<MachineStatus['conditions']> {
+  const { snapshot, course, members, now } = input;
   const { machine } = snapshot;
-  const count = (holds: (member: Member) => boolean): number => members.filter(holds).length;
-  const going = count((member) => member.reading.ready);
-
-  if ('missing' in target) {
-    const { reason, message } = target.missing;
-    const meanwhile = going === 0 ? '' : `; ${going} of ${members.length} go on with what they have`;
-    // An image may be applied together with its machine, or after it. A digest that was once there does not come back.
-    return {
-      kind: reason === 'DigestNotFound' ? 'stalled' : 'reconciling',
-      reason,
-      message: message + meanwhile,
-    };
-  }
-  const [problem, ...others] = problems;
-  if (problem !== undefined) {
-    const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
-    return { kind: 'stalled', reason: problem.reason, message: problem.message + more };
-  }
-  const foreign = members.filter((member) => member.ownership === 'foreign');
-  if (foreign.length > 0) {
-    const names = foreign.map((member) => member.name).join(', ');
-    return {
-      kind: 'stalled',
-      reason: 'NameConflict',
-      message: `VirtualMachine ${names} exists and is not ours: it is left alone; rename or remove it, or this object`,
-    };
-  }
-  if (surplus.length > 0) {
-    return {
-      kind: 'reconciling',
-      reason: 'ScalingDown',
-      message: `${surplus.length} more than ${members.length} are being removed`,
-    };
-  }
-  if (members.length === 0) return { kind: 'ready', reason: 'ScaledToZero', message: 'replicas is 0' };
-  if (machine.spec.runStrategy === 'Halted') return haltedStanding(members);
-
-  const resting = count((member) => member.resting);
-  const fine = count((member) => member.updated && (member.available || member.resting));
-  const digest = target.artifact.digest;
-  if (fine === members.length) {
-    const rest = resting === 0 ? '' : `, ${resting} stopped by itself or on request`;
-    const honest = machine.spec.readinessProbe === undefined ? ' (without a readiness probe: QEMU runs)' : '';
-    return {
-      kind: 'ready',
-      reason: 'UpToDate',
-      message: `${going} of ${members.length} run ${digest} and are ready${honest}${rest}`,
-    };
-  }
-  return { kind: 'reconciling', ...unfinished(members, fine, digest) };
+  const { kind, reason, message } = standingOf(input);
+  const ready: Observation = { status: kind === 'ready' ? 'True' : 'False', reason, message };
+  const { degraded, rolledBack, paused } = furtherConditions(machine, course, members, now);
+  return summarise(
+    machine.status?.conditions,
+    {
+      ready,
+      reconciling: kind === 'reconciling' ? { reason, message } : undefined,
+      stalled: kind === 'stalled' ? { reason, message } : undefined,
+      others: { [DEGRADED]: degraded, [ROLLED_BACK]: rolledBack, [PAUSED]: paused },
+    },
+    machine.metadata.generation,
+    now,
+  );
 }
 
-function haltedStanding(members: readonly Member[]): Standing {
-  const stopped = members.filter((member) => member.reading.phase === 'Stopped').length;
-  return stopped === members.length
-    ? { kind: 'ready', reason: 'Halted', message: `all ${stopped} are stopped, as runStrategy says` }
-    : { kind: 'reconciling', reason: 'Provisioning', message: `${stopped} of ${members.length} are stopped` };
+function isOnTarget({ target }: Course, member: Member): boolean {
+  return member.updated && target !== undefined && member.goal?.name === target.name;
 }
 
-function unfinished(members: readonly Member[], fine: number, digest: Digest): Omit<Standing, 'kind'> {
-  const so = `${fine} of ${members.length} run ${digest} and are ready`;
-  const failing = members.find((member) => member.reading.trouble !== undefined && !member.available);
-  if (failing?.reading.trouble !== undefined) {
-    const { reason, message } = failing.reading.trouble;
-    return { reason: 'MachineFailing', message: `${so}; ${failing.name}: ${reason}: ${message}` };
-  }
-  const outdated = members.filter(
-    (member) => member.ownership === 'ours' && !member.updated && member.reading.instance,
-  );
-  if (outdated.length > 0) {
-    return {
-      reason: 'RolloutInProgress',
-      message: `${so}; ${outdated.length} are still to be restarted into it`,
-    };
-  }
-  const starting = members.filter(
-    (member) => !['Running', 'Migrating', 'Paused'].includes(member.reading.phase),
-  );
-  if (starting.length > 0) {
-    const names = starting.map((member) => `${member.name} is ${member.reading.phase}`);
-    return { reason: 'Provisioning', message: `${so}; ${names.slice(0, 5).join(', ')}` };
-  }
-  const waiting = members.filter((member) => !member.available).map((member) => member.name);
-  return { reason: 'GuestNotReady', message: `${so}; not ready: ${waiting.slice(0, 5).join(', ')}` };
+/** The target, if every machine runs it and is ready: it is what a later one is rolled back to. */
+function healthyRevision(course: Course, members: readonly Member[]): string | undefined {
+  const fleet = members.filter((member) => !member.detached);
+  const all = fleet.every((member) => isOnTarget(course, member) && isFine(member));
+  return all && fleet.some((member) => member.available) ? course.target?.name : undefined;
 }
 
 /**
- * The artifact that the machines have been on. It stays while any machine runs it, so that it is known
- * what a rollout comes from; after the last one has left, it is what all of them run.
+ * What the machines have been on. It stays while any of them runs it, so that it is known what a
+ * rollout comes from; after the last one has left, it is what all of them run.
  */
-function currentDigest(
-  machine: LinuxKitMachine,
-  members: readonly Member[],
-  target: Target,
-): Digest | undefined {
-  const booted = members.flatMap((member) => member.reading.instance?.artifact ?? []);
-  const before = machine.status?.currentDigest;
-  if (before !== undefined && (booted.length === 0 || booted.includes(before))) return before;
-  const wanted = 'artifact' in target ? target.artifact.digest : undefined;
-  return booted.find((digest) => digest !== wanted) ?? booted[0];
+function comingFrom<T extends string>(
+  before: T | undefined,
+  running: readonly T[],
+  wanted: T | undefined,
+): T | undefined {
+  if (before !== undefined && (running.length === 0 || running.includes(before))) return before;
+  return running.find((each) => each !== wanted) ?? running[0];
 }
 
-function rowOf(member: Member): MachineRow {
-  const { ordinal, name, reading, ownership, updated } = member;
+function rowOf(machine: LinuxKitMachine, course: Course, member: Member, now: Date): MachineRow {
+  const { ordinal, name, reading, ownership, detached } = member;
   if (ownership === 'foreign' || ownership === 'former') {
     const message =
       ownership === 'foreign'
@@ -180,17 +123,28 @@ function rowOf(member: Member): MachineRow {
       message,
     };
   }
-  return { name, ordinal, ...readingRow(reading), updated };
+  const since = pendingSince(machine, course, member, now);
+  return {
+    name,
+    ordinal,
+    ...readingRow(reading),
+    updated: isOnTarget(course, member),
+    ...(since === undefined ? {} : { pendingSince: rfc3339(since) }),
+    ...(detached ? { detached } : {}),
+  };
 }
 
-function surplusRow(snapshot: Snapshot, vm: VirtualMachineView): MachineRow {
+/** Of a virtual machine that replicas does not ask for. */
+export function surplusRow(snapshot: Snapshot, vm: VirtualMachineView): MachineRow {
   const row = readingRow(readingOf(snapshot, vm));
+  const apart = isDetached(vm);
   return {
     name: vm.metadata.name,
     ordinal: ordinalOf(vm),
     ...row,
     updated: false,
-    message: 'is being removed',
+    ...(apart ? { detached: true } : {}),
+    message: apart ? 'is detached, and stays until it is not' : 'is being removed',
   };
 }
 
@@ -200,6 +154,7 @@ function readingRow(reading: Member['reading']): Omit<MachineRow, 'name' | 'ordi
     phase,
     ready,
     ...(readySince === undefined ? {} : { readySince }),
+    ...(instance?.revision === undefined ? {} : { revision: instance.revision.slice(0, 253) }),
     ...(instance?.artifact === undefined ? {} : { bootedDigest: instance.artifact }),
     ...(node === undefined ? {} : { node }),
     ...(addresses.length === 0 ? {} : { addresses }),

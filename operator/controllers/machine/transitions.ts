@@ -2,29 +2,77 @@ import { findCondition, READY, STALLED } from '../../api/conditions.ts';
 import type { MachineStatus } from '../../api/machine.ts';
 import type { MachineReason } from '../../api/reasons.ts';
 import type { Tell } from './actions.ts';
+import type { Course } from './course.ts';
 
 /** What became different from one status to the next, as events: one a transition, none while nothing changes. */
-export function transitions(before: MachineStatus | undefined, after: MachineStatus): readonly Tell[] {
-  const tells: Tell[] = [];
+export function transitions(
+  before: MachineStatus | undefined,
+  after: MachineStatus,
+  course: Pick<Course, 'notFound'>,
+): readonly Tell[] {
+  return [
+    ...revisionTells(before, after),
+    ...(course.notFound === undefined ? [] : [notFoundTell(course.notFound)]),
+    ...readyTells(before, after),
+    ...rowTells(before, after),
+  ];
+}
+
+function revisionTells(before: MachineStatus | undefined, after: MachineStatus): readonly Tell[] {
+  const failed = after.failedRevision;
+  const back = failed?.rolledBackTo;
+  if (failed !== undefined && back !== undefined && back !== before?.failedRevision?.rolledBackTo) {
+    const type = failed.reason === 'RollbackRequested' ? 'Normal' : 'Warning';
+    const note = `${failed.message}; machines go back to ${back}`;
+    return [{ type, reason: 'RolledBack', action: 'Rollback', note }];
+  }
+  const changed = before?.targetRevision !== undefined && before.targetRevision !== after.targetRevision;
+  if (!changed) return [];
+  const revision = after.revisions?.find(({ name }) => name === after.targetRevision);
+  if (revision === undefined) return [];
+  const cause = revision.cause === undefined ? '' : `, for ${revision.cause}`;
+  const note = `rolls out revision ${revision.number}, ${revision.name}, artifact ${revision.digest}${cause}`;
+  return [{ type: 'Normal', reason: 'RolloutStarted', action: 'Rollout', note }];
+}
+
+function notFoundTell(asked: string): Tell {
+  const note = `there is no revision ${asked} to go back to; status.revisions lists those that are kept`;
+  return { type: 'Warning', reason: 'RevisionNotFound', action: 'Rollback', note };
+}
+
+function readyTells(before: MachineStatus | undefined, after: MachineStatus): readonly Tell[] {
   const was = findCondition(before?.conditions, READY);
   const is = findCondition(after.conditions, READY);
-  if (is !== undefined && was?.reason !== is.reason) {
-    const reason = is.reason as MachineReason;
-    if (findCondition(after.conditions, STALLED) !== undefined) {
-      tells.push({ type: 'Warning', reason, action: 'Check', note: is.message });
-    } else if (is.status === 'True') {
-      const completed = reason === 'UpToDate' ? 'RolloutComplete' : reason;
-      tells.push({ type: 'Normal', reason: completed, action: 'Observe', note: is.message });
-    } else if (reason === 'ImageNotFound' || reason === 'ImageNotReady') {
-      tells.push({ type: 'Normal', reason, action: 'Wait', note: is.message });
-    }
+  if (is === undefined || was?.reason === is.reason) return [];
+  const reason = is.reason as MachineReason;
+  const note = is.message;
+  if (findCondition(after.conditions, STALLED) !== undefined)
+    return [{ type: 'Warning', reason, action: 'Check', note }];
+  if (is.status === 'True') {
+    const completed = reason === 'UpToDate' ? 'RolloutComplete' : reason;
+    return [{ type: 'Normal', reason: completed, action: 'Observe', note }];
   }
-  for (const row of after.machines ?? []) {
+  const waits = ['ImageNotFound', 'ImageNotReady', 'WaitingForSlot', 'Paused'].includes(reason);
+  return waits ? [{ type: 'Normal', reason, action: 'Wait', note }] : [];
+}
+
+function rowTells(before: MachineStatus | undefined, after: MachineStatus): readonly Tell[] {
+  return (after.machines ?? []).flatMap((row) => {
     const earlier = before?.machines?.find((candidate) => candidate.name === row.name);
-    if (row.phase === 'Failing' && earlier?.phase !== 'Failing') {
-      const note = `${row.name}: ${row.message ?? 'does not start'}`;
-      tells.push({ type: 'Warning', reason: 'MachineFailing', action: 'Observe', note });
-    }
-  }
-  return tells;
+    if (row.phase !== 'Failing' || earlier?.phase === 'Failing') return [];
+    const note = `${row.name}: ${row.message ?? 'does not start'}`;
+    return [{ type: 'Warning', reason: 'MachineFailing', action: 'Observe', note } as const];
+  });
+}
+
+/** How a rollout ended with this transition, if one did. The first start of a machine is none. */
+export function rolloutResult(
+  before: MachineStatus | undefined,
+  after: MachineStatus,
+): 'completed' | 'rolled_back' | 'halted' | undefined {
+  const [was, is] = [before?.failedRevision, after.failedRevision];
+  if (is?.halted === true && was?.halted !== true) return 'halted';
+  if (is?.rolledBackTo !== undefined && is.rolledBackTo !== was?.rolledBackTo) return 'rolled_back';
+  const first = before?.healthyRevision === undefined;
+  return !first && before.healthyRevision !== after.healthyRevision ? 'completed' : undefined;
 }

@@ -5,7 +5,7 @@
   verbs: [get, list, watch, patch]
 - apiGroups: [linuxkit.dev]
   resources: [linuxkitmachines]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
 - apiGroups: [linuxkit.dev]
   resources: [linuxkitimages/status, linuxkitmachines/status]
   verbs: [patch]
@@ -24,6 +24,13 @@
   verbs: [get]
 - apiGroups: [""]
   resources: [configmaps]
+  verbs: [list, watch, create, patch, delete]
+# Revisions of machines, and the claims that their disks are made from.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
   verbs: [list, watch, create, patch, delete]
 # What stops a build pod from starting is told in events alone.
 - apiGroups: [""]
