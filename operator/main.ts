@@ -18,6 +18,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   run: async () => (await import('./cli/run.ts')).registerRun,
   'build-job': async () => (await import('./cli/build-job.ts')).registerBuildJob,
   manager: async () => (await import('./cli/manager.ts')).registerManager,
+  'self-test': async () => (await import('./cli/self-test.ts')).registerSelfTest,
   'boot-registry': async () => (await import('./cli/boot-registry.ts')).registerBootRegistry,
 };
 
