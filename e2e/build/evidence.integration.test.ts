@@ -31,8 +31,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** What BuildKit pushes beside an image: a manifest whose layers are statements about it. */
-async function attestation(image: WrittenImage, statements: readonly Buffer[]): Promise<WrittenImage> {
+/** What BuildKit pushes beside an image: a manifest, of an image or of an artifact, whose layers are statements about it. */
+async function attestation(
+  image: WrittenImage,
+  statements: readonly Buffer[],
+  configType = 'application/vnd.oci.image.config.v1+json',
+): Promise<WrittenImage> {
   const layers = [];
   for (const bytes of statements) {
     layers.push({
@@ -41,7 +45,7 @@ async function attestation(image: WrittenImage, statements: readonly Buffer[]): 
       annotations: { 'in-toto.io/predicate-type': 'https://spdx.dev/Document' },
     });
   }
-  const config = await layout.writeJson('application/vnd.oci.image.config.v1+json', {});
+  const config = await layout.writeJson(configType, {});
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const manifest = await layout.writeJson(mediaType, { schemaVersion: 2, mediaType, config, layers });
   const annotations = {
@@ -55,9 +59,10 @@ async function attestation(image: WrittenImage, statements: readonly Buffer[]): 
 async function publishAttested(
   name: string,
   statementsOf: (image: WrittenImage) => readonly Buffer[],
+  configType?: string,
 ): Promise<string> {
   const image = await writeImage(layout, { layers: [{ entries: [file(`usr/bin/${name}`, name)] }] });
-  const index = await writeIndex(layout, [image, await attestation(image, statementsOf(image))]);
+  const index = await writeIndex(layout, [image, await attestation(image, statementsOf(image), configType)]);
   await pushImage(index, { registry: registry.host, repository: name, tag: '1' });
   return `${registry.host}/${name}:1`;
 }
@@ -118,6 +123,16 @@ describe('the evidence of a build', () => {
     const again = await run(yaml);
     expect(again.sbom).toBe(sbom);
     expect(again.provenance).toBe(provenance);
+  });
+
+  it('reads attestations that are artifacts and not images', async () => {
+    const init = await publishAttested(
+      'modern',
+      ({ descriptor }) => [statement(descriptor.digest, SCANNED)],
+      'application/vnd.oci.empty.v1+json',
+    );
+    const { sbom } = await run(`{kernel: {image: "${kernel}"}, init: ["${init}"]}`);
+    expect(sbom).toContain('busybox');
   });
 
   it('says what is wrong with an SBOM that cannot be used, and the build goes on', async () => {

@@ -8,6 +8,7 @@ import {
   sbomTarget,
 } from './documents.ts';
 import { layerTarget } from './layer.ts';
+import { signatureTarget } from './signature.ts';
 import { flattenTarget, tarTarget } from './tar.ts';
 import { challengeTarget, rangeTarget, referenceTarget, yamlTarget } from './text.ts';
 
@@ -23,6 +24,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   dockerConfigTarget,
   buildRecordTarget,
   sbomTarget,
+  signatureTarget,
   referenceTarget,
   challengeTarget,
   rangeTarget,

@@ -1,6 +1,8 @@
+import { descriptors } from '../../oci/descriptor.ts';
 import { OciError, type OciErrorCode } from '../../oci/errors.ts';
-import type { Manifest } from '../../oci/manifest.ts';
+import { parseObject } from '../../oci/json-document.ts';
 import { readBody } from '../../oci/registry/body.ts';
+import type { ServedDocument } from '../../oci/registry/reader.ts';
 import type { ImageSource } from '../../oci/source.ts';
 import type { Descriptor, ImageReference, ResolvedImage } from '../../oci/types.ts';
 import { parseSbomStatement, sbomLayers } from './sbom-statement.ts';
@@ -8,11 +10,11 @@ import type { SpdxFragment } from './spdx-fragment.ts';
 
 /** Where images' attestations come from: the registry of the images themselves. */
 export interface AttestationSource extends Pick<ImageSource, 'openBlob'> {
-  fetchManifest(
+  fetchDocument(
     reference: ImageReference,
     signal: AbortSignal,
     descriptor?: Descriptor,
-  ): Promise<{ readonly manifest: Manifest }>;
+  ): Promise<Pick<ServedDocument, 'bytes' | 'where'>>;
 }
 
 /** The SBOMs that an image carries. */
@@ -87,12 +89,12 @@ class SbomReader {
       );
     }
     for (const attestation of attestations.slice(0, maxAttestations)) {
-      const manifest = await this.#manifest(image, attestation);
-      if (manifest instanceof OciError) {
-        problems.push(`Its attestation ${attestation.digest} cannot be used (${manifest.code}).`);
+      const layers = await this.#layers(image, attestation);
+      if (layers instanceof OciError) {
+        problems.push(`Its attestation ${attestation.digest} cannot be used (${layers.code}).`);
         continue;
       }
-      for (const layer of sbomLayers(manifest)) {
+      for (const layer of sbomLayers(layers)) {
         const parsed = await this.#statement(image, layer);
         if ('sbom' in parsed) sboms.push(parsed.sbom);
         else problems.push(`Its SBOM ${layer.digest} is not merged: it ${parsed.problem}.`);
@@ -101,11 +103,13 @@ class SbomReader {
     return { sboms, problems };
   }
 
-  #manifest(image: ResolvedImage, attestation: Descriptor): Promise<Manifest | OciError> {
+  /** Of the manifest of an image or, as newer builders make them, of an artifact. */
+  #layers(image: ResolvedImage, attestation: Descriptor): Promise<readonly Descriptor[] | OciError> {
     const reference = { ...image.reference, digest: attestation.digest };
-    return lasting(
-      async () => (await this.#source.fetchManifest(reference, this.#signal, attestation)).manifest,
-    );
+    return lasting(async () => {
+      const { bytes, where } = await this.#source.fetchDocument(reference, this.#signal, attestation);
+      return descriptors(parseObject(bytes, where), 'layers', where);
+    });
   }
 
   async #statement(image: ResolvedImage, layer: Descriptor): Promise<ReturnType<typeof parseSbomStatement>> {

@@ -1,6 +1,5 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Manifest } from '../../oci/manifest.ts';
 import { digest, SCANNED, statement } from './examples.ts';
 import { parseSbomStatement, sbomLayers } from './sbom-statement.ts';
 
@@ -18,21 +17,15 @@ describe('layers of an attestation manifest', () => {
   it('that hold SPDX documents are told by type and annotation', () => {
     const sbom = layer(inToto, 'https://spdx.dev/Document');
     const versioned = layer(inToto, 'https://spdx.dev/Document/v2.3');
-    const manifest: Manifest = {
-      kind: 'image',
-      mediaType: 'application/vnd.oci.image.manifest.v1+json',
-      config: layer('application/vnd.oci.image.config.v1+json'),
-      layers: [
-        layer(inToto, 'https://slsa.dev/provenance/v0.2'),
-        sbom,
-        layer(inToto),
-        layer('application/json', 'https://spdx.dev/Document'),
-        layer(inToto, 'https://spdx.dev/Documentation'),
-        versioned,
-      ],
-    };
-    expect(sbomLayers(manifest)).toEqual([sbom, versioned]);
-    expect(sbomLayers({ kind: 'index', mediaType: '', manifests: [sbom] })).toEqual([]);
+    const layers = [
+      layer(inToto, 'https://slsa.dev/provenance/v0.2'),
+      sbom,
+      layer(inToto),
+      layer('application/json', 'https://spdx.dev/Document'),
+      layer(inToto, 'https://spdx.dev/Documentation'),
+      versioned,
+    ];
+    expect(sbomLayers(layers)).toEqual([sbom, versioned]);
   });
 });
 

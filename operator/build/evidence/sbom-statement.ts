@@ -1,4 +1,3 @@
-import type { Manifest } from '../../oci/manifest.ts';
 import type { Descriptor, Digest } from '../../oci/types.ts';
 import { isRecord, parseSpdx, type SpdxFragment } from './spdx-fragment.ts';
 
@@ -18,10 +17,9 @@ const STATEMENT_TYPES: ReadonlySet<unknown> = new Set([
 /** Deepest nesting of JSON that is read: an SPDX document needs six. What serialises it later recurses. */
 const MAX_JSON_DEPTH = 64;
 
-/** The blobs of an attestation manifest that say of themselves that they are SPDX documents. */
-export function sbomLayers(manifest: Manifest): readonly Descriptor[] {
-  if (manifest.kind !== 'image') return [];
-  return manifest.layers.filter(
+/** Of the layers of an attestation manifest, those that say of themselves that they are SPDX documents. */
+export function sbomLayers(layers: readonly Descriptor[]): readonly Descriptor[] {
+  return layers.filter(
     ({ mediaType, annotations }) =>
       mediaType === STATEMENT_MEDIA_TYPE && isSpdxPredicate(annotations?.[PREDICATE_ANNOTATION]),
   );
