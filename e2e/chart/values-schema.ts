@@ -151,6 +151,11 @@ export const chartValues = z.strictObject({
     jobTTL: duration,
     insecureRegistries: z.array(z.string().min(1)),
   }),
+  machines: z.strictObject({
+    maxRestarts: z.int().min(0),
+    maxRestartsPerNamespace: z.int().min(0),
+    maxRestartsPerNode: z.int().min(0),
+  }),
   bootRegistry,
   storage,
   networkPolicy: z.strictObject({
