@@ -74,12 +74,40 @@ describe('what to boot', () => {
     );
   });
 
-  test('keeps what runs when the image is deleted, and removes what replicas does not ask for', () => {
+  test('goes on with what there is when the image is gone, and says what it depends on', () => {
     const model = settled({ replicas: 2 });
-    const machine = respecified(model, { replicas: 1 });
-    const decision = decideOn(model, { machine, image: undefined });
-    expect(kinds(decision)).toEqual(['deleteMachine']);
-    expect(ready(decision)).toContain('1 of 1 go on with what they have');
+    const gone = decideOn(model, { image: undefined });
+    expect(gone.actions).toEqual([]);
+    expect(ready(gone)).toBe(
+      `False ImageNotFound: there is no LinuxKitImage web; 2 of 2 go on with what they have; this machine depends on ${sampleDigest('a')}`,
+    );
+    // Machines are removed, made and brought back as ever: what they boot is known.
+    expect(
+      kinds(decideOn(model, { machine: respecified(model, { replicas: 1 }), image: undefined })),
+    ).toEqual(['deleteMachine']);
+    expect(
+      kinds(decideOn(model, { machine: respecified(model, { replicas: 3 }), image: undefined })),
+    ).toEqual(['applyMachine']);
+    const other = { replicas: 2, imageRef: { name: 'other' } };
+    expect(decideOn(model, { machine: respecified(model, other), image: undefined }).actions).toEqual([]);
+  });
+
+  test('says that its image waits for it', () => {
+    const model = settled();
+    const { image } = model.snapshot();
+    const metadata = { name: 'web', deletionTimestamp: '2026-11-24T12:00:00Z' };
+    const decision = decideOn(model, { image: { ...image, metadata } });
+    expect(ready(decision)).toContain(
+      'LinuxKitImage web is being deleted; its artifacts are kept for this machine',
+    );
+  });
+
+  test('finds a pinned digest among its own revisions when the image has dropped it', () => {
+    const model = settled();
+    model.artifact = sampleArtifact({}, 'b');
+    model.settle();
+    const machine = respecified(model, { imageRef: { name: 'web', digest: sampleDigest('a') } });
+    expect(decideOn(model, { machine }).status).toMatchObject({ targetDigest: sampleDigest('a') });
   });
 
   test('boots a pinned digest out of the history, and stalls on one that is unknown', () => {

@@ -51,7 +51,12 @@ export function decide(snapshot: Snapshot, options: RenderOptions, now: Date): D
   const window = windowOf(machine, now);
   const surplus = surplusOf(snapshot);
   const history = historyOf(snapshot, course);
-  const bounds: Bounds = { proven: course.proven, windowOpen: window.open, slots: snapshot.slots };
+  const bounds: Bounds = {
+    proven: course.proven,
+    goingBack: course.failed !== undefined,
+    windowOpen: window.open,
+    slots: snapshot.slots,
+  };
   const moves = chooseMoves(machine, members, slotsFor(bounds, members));
   const plan = new Plan();
   if (!course.requests.paused) {

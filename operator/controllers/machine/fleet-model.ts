@@ -88,6 +88,30 @@ export class FleetModel {
     return decision;
   }
 
+  /** Lets everything happen that happens by itself, deciding after each step, until nothing is left to do. */
+  settle(limit = 500): readonly Decision[] {
+    const decisions: Decision[] = [];
+    let idle = 0;
+    for (let step = 0; step < limit; step += 1) {
+      const decision = this.pass();
+      decisions.push(decision);
+      const moved = this.names.filter((name) => this.advance(name));
+      idle = decision.actions.length === 0 && moved.length === 0 ? idle + 1 : 0;
+      // What was only written down is acted upon the next time.
+      if (idle === 2) return decisions;
+    }
+    throw new Error(`not settled after ${limit} steps`);
+  }
+
+  /** Changes the spec, as its author does. */
+  respecify(spec: Partial<LinuxKitMachine['spec']>): void {
+    this.spec = { ...this.spec, spec: { ...this.spec.spec, ...spec } };
+  }
+
+  annotate(annotations: Readonly<Record<string, string>>): void {
+    this.spec = { ...this.spec, metadata: { ...this.spec.metadata, annotations } };
+  }
+
   apply(action: Action): void {
     switch (action.kind) {
       case 'createRevision': {
@@ -190,7 +214,7 @@ export class FleetModel {
   }
 
   /** Somebody annotates the virtual machine. */
-  annotate(name: string, key: string, value: string): void {
+  annotateMachine(name: string, key: string, value: string): void {
     const machine = this.machines.get(name);
     if (machine === undefined) return;
     const { metadata } = machine.vm;
@@ -211,6 +235,16 @@ export class FleetModel {
   /** Digest of the template: what the next guest boots. */
   laid(name: string): string | undefined {
     return this.machines.get(name)?.vm.spec.template.metadata?.annotations?.['linuxkit.dev/artifact'];
+  }
+
+  get digests(): readonly (string | undefined)[] {
+    return this.names.map((name) => this.digest(name));
+  }
+
+  /** `STATUS REASON: MESSAGE` of a condition. */
+  condition(type: string): string | undefined {
+    const found = this.spec.status?.conditions?.find((each) => each.type === type);
+    return found === undefined ? undefined : `${found.status} ${found.reason}: ${found.message}`;
   }
 
   get names(): readonly string[] {

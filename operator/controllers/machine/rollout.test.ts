@@ -25,12 +25,15 @@ function pass(model: FleetModel, snapshot: Snapshot = model.snapshot()): Decisio
   return decision;
 }
 
-/** Lets everything happen that happens by itself, deciding after each step, until nothing is left to do. */
+/** Lets everything happen that happens by itself, with those checks, until nothing is left to do. */
 function settle(model: FleetModel, limit = 500): void {
+  let idle = 0;
   for (let step = 0; step < limit; step += 1) {
     const { actions } = pass(model);
     const moved = model.names.filter((name) => model.advance(name));
-    if (actions.length === 0 && moved.length === 0) return;
+    idle = actions.length === 0 && moved.length === 0 ? idle + 1 : 0;
+    // What was only written down is acted upon the next time.
+    if (idle === 2) return;
   }
   throw new Error(`not settled after ${limit} steps`);
 }

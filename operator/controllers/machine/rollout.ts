@@ -7,6 +7,8 @@ import { type Slots, takeSlots } from './slots.ts';
 export interface Bounds {
   /** The target is known to work: it needs not be tried on a few first. */
   readonly proven: boolean;
+  /** What was taken has failed: it is left, whatever the strategy. */
+  readonly goingBack: boolean;
   /** The maintenance window is open, or there is none. */
   readonly windowOpen: boolean;
   readonly slots: Slots;
@@ -52,7 +54,9 @@ export function chooseMoves(machine: LinuxKitMachine, members: readonly Member[]
 
   const free = outdated.filter(
     (member) =>
-      !member.available && (member.staged || mayTry) && (strategy !== 'OnRestart' || isStuck(member)),
+      !member.available &&
+      (member.staged || mayTry) &&
+      (strategy !== 'OnRestart' || bounds.goingBack || isStuck(member)),
   );
   const due = outdated.filter(
     (member) => member.available && (strategy !== 'OnRestart' || member.restartDue),

@@ -5,6 +5,7 @@ import type { RenderProblem } from '../../kubevirt/problems.ts';
 import type { Course } from './course.ts';
 import { patienceMs, pendingSince } from './failure.ts';
 import type { Member } from './fleet.ts';
+import { isDetached } from './requests.ts';
 import type { Missing } from './snapshot.ts';
 import type { StatusInput } from './status.ts';
 
@@ -34,16 +35,16 @@ export function standingOf(input: StatusInput): Standing {
     const message = `${failed.message}; machines are left as they are, and ${failed.name} is not tried again until image or spec changes`;
     return { kind: 'stalled', reason: 'RolloutHalted', message };
   }
-  if (surplus.length > 0) {
-    const message = `${surplus.length} more than ${members.length} are being removed`;
+  const going = surplus.filter((vm) => !isDetached(vm)).length;
+  if (going > 0) {
+    const message = `${going} more than ${members.length} are being removed`;
     return { kind: 'reconciling', reason: 'ScalingDown', message };
   }
   if (members.length === 0) return { kind: 'ready', reason: 'ScaledToZero', message: 'replicas is 0' };
   if (machine.spec.runStrategy === 'Halted') return haltedStanding(members);
   const standing = runningStanding(input, fleet);
-  const going = image?.metadata.deletionTimestamp === undefined;
-  if (going) return standing;
-  const kept = `LinuxKitImage ${image?.metadata.name} is being deleted; its artifacts are kept for this machine`;
+  if (image?.metadata.deletionTimestamp === undefined) return standing;
+  const kept = `LinuxKitImage ${image.metadata.name} is being deleted; its artifacts are kept for this machine`;
   return { ...standing, message: `${standing.message}; ${kept}` };
 }
 

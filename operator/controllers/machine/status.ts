@@ -36,9 +36,10 @@ export function statusOf(input: StatusInput): MachineStatus {
   const running = members.flatMap((member) => member.reading.instance?.revision ?? []);
   const digest = comingFrom(before?.currentDigest, booted, target?.artifact.digest);
   const revision = comingFrom(before?.currentRevision, running, target?.name);
-  const healthy = healthyRevision(course, members) ?? before?.healthyRevision;
+  const healthyNow = healthyRevision(course, members);
+  const healthy = healthyNow ?? before?.healthyRevision;
   // Halted, and yet all of them came up in the end: then it works.
-  const failed = course.failed?.name === healthy ? undefined : course.failed;
+  const failed = course.failed?.name === healthyNow ? undefined : course.failed;
   const token = restartToken(machine);
   return {
     observedGeneration: machine.metadata.generation,

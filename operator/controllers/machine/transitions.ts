@@ -1,4 +1,4 @@
-import { findCondition, READY, STALLED } from '../../api/conditions.ts';
+import { findCondition, isTrue, READY, STALLED } from '../../api/conditions.ts';
 import type { MachineStatus } from '../../api/machine.ts';
 import type { MachineReason } from '../../api/reasons.ts';
 import type { Tell } from './actions.ts';
@@ -43,11 +43,12 @@ function notFoundTell(asked: string): Tell {
 function readyTells(before: MachineStatus | undefined, after: MachineStatus): readonly Tell[] {
   const was = findCondition(before?.conditions, READY);
   const is = findCondition(after.conditions, READY);
-  if (is === undefined || was?.reason === is.reason) return [];
+  const stalled = isTrue(after.conditions, STALLED);
+  const same = was?.reason === is?.reason && was?.status === is?.status;
+  if (is === undefined || (same && stalled === isTrue(before?.conditions, STALLED))) return [];
   const reason = is.reason as MachineReason;
   const note = is.message;
-  if (findCondition(after.conditions, STALLED) !== undefined)
-    return [{ type: 'Warning', reason, action: 'Check', note }];
+  if (stalled) return [{ type: 'Warning', reason, action: 'Check', note }];
   if (is.status === 'True') {
     const completed = reason === 'UpToDate' ? 'RolloutComplete' : reason;
     return [{ type: 'Normal', reason: completed, action: 'Observe', note }];

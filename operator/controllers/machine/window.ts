@@ -23,7 +23,7 @@ export function windowProblem(window: MaintenanceWindow): string | undefined {
 }
 
 /**
- * The state at a time. Windows that overlap are one. A time of day that the clocks skip is taken as if
+ * The state at a time. Windows that overlap or touch are one. A time of day that the clocks skip is taken as if
  * they were put forward later; one that comes twice counts the first time. A window that has a
  * problem is closed.
  */

@@ -1,0 +1,272 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { updatePolicy } from '../../api/machine.ts';
+import { sampleArtifact, sampleDigest, sampleMachine } from '../../kubevirt/sample.ts';
+import { FleetModel } from './fleet-model.ts';
+import { allowedDown } from './rollout.ts';
+
+/** What must hold of decisions whatever happens, in whatever order, with whatever policy. */
+
+const SEEDS = ['a', 'b', 'c', 'd'] as const;
+const MINUTE = 60_000;
+/** Deadline of a minute, and a grace period of ten seconds. */
+const PATIENCE = 70_000;
+
+const policy = fc.record({
+  strategy: fc.constantFrom('RollingUpdate', 'RollingUpdate', 'OnRestart', 'Manual'),
+  maxUnavailable: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom('10%', '50%', '100%')),
+  partition: fc.constantFrom(0, 0, 0, 2),
+  onFailure: fc.constantFrom('Rollback', 'Halt'),
+  progressDeadlineSeconds: fc.constant(60),
+});
+
+const index = fc.nat(6);
+const event = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('decide' as const),
+      machinesAge: fc.nat(4),
+      instancesAge: fc.nat(4),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('advance' as const), index }) },
+  fc.record({ kind: fc.constant('migrate' as const), index, underWay: fc.boolean() }),
+  fc.record({ kind: fc.constant('crash' as const), index }),
+  fc.record({ kind: fc.constant('vanish' as const), index }),
+  fc.record({ kind: fc.constant('wait' as const), minutes: fc.nat(3) }),
+  fc.record({ kind: fc.constant('image' as const), seed: fc.constantFrom(...SEEDS) }),
+  fc.record({ kind: fc.constant('break' as const), seed: fc.constantFrom(...SEEDS) }),
+  fc.record({ kind: fc.constant('mend' as const), seed: fc.constantFrom(...SEEDS) }),
+  fc.record({ kind: fc.constant('scale' as const), replicas: fc.integer({ min: 0, max: 6 }) }),
+  fc.record({ kind: fc.constant('args' as const), debug: fc.boolean() }),
+  fc.record({ kind: fc.constant('policy' as const), policy }),
+  fc.record({
+    kind: fc.constant('ask' as const),
+    what: fc.constantFrom('restart-requested-at', 'update-requested-at', 'rollback-to'),
+    value: fc.constantFrom('previous', 'previous@2', '1', '2', '3'),
+  }),
+  fc.record({ kind: fc.constant('detach' as const), index, set: fc.boolean() }),
+);
+type Happening = typeof event extends fc.Arbitrary<infer T> ? T : never;
+
+/** A fleet that things happen to, and what informers have told of it so far. */
+class World {
+  readonly model: FleetModel;
+  readonly #copies: ReturnType<FleetModel['copy']>[];
+  #machines = 0;
+  #instances = 0;
+
+  constructor(replicas: number, update: object) {
+    this.model = new FleetModel(sampleMachine({ replicas, update }));
+    this.model.settle();
+    this.#copies = [this.model.copy()];
+  }
+
+  happen(happening: Happening): void {
+    const { model } = this;
+    switch (happening.kind) {
+      case 'decide':
+        // Each kind has its own watch. A watch may lag, but never goes back.
+        this.#machines = Math.max(this.#machines, this.#copies.length - 1 - happening.machinesAge);
+        this.#instances = Math.max(this.#instances, this.#copies.length - 1 - happening.instancesAge);
+        this.#decide();
+        break;
+      case 'advance':
+        model.advance(`web-${happening.index}`);
+        break;
+      case 'migrate':
+        model.migrate(`web-${happening.index}`, happening.underWay);
+        break;
+      case 'crash':
+        model.crash(`web-${happening.index}`);
+        break;
+      case 'vanish':
+        model.machines.delete(`web-${happening.index}`);
+        break;
+      case 'wait':
+        model.now += happening.minutes * MINUTE;
+        break;
+      case 'image':
+        model.artifact = sampleArtifact({}, happening.seed);
+        break;
+      case 'break':
+        model.broken.add(sampleDigest(happening.seed));
+        break;
+      case 'mend':
+        model.broken.delete(sampleDigest(happening.seed));
+        break;
+      case 'scale':
+        model.respecify({ replicas: happening.replicas });
+        break;
+      case 'args':
+        model.respecify({ kernelArgs: happening.debug ? 'debug' : 'quiet' });
+        break;
+      case 'policy':
+        model.respecify({
+          update: { ...updatePolicy(model.spec.spec), ...happening.policy },
+        });
+        break;
+      case 'ask':
+        model.annotate({ [`linuxkit.dev/${happening.what}`]: happening.value });
+        break;
+      case 'detach':
+        model.annotateMachine(`web-${happening.index}`, 'linuxkit.dev/detached', String(happening.set));
+        break;
+    }
+    this.#copies.push(model.copy());
+  }
+
+  /** One pass over what informers have told, with the checks of every pass. */
+  #decide(): void {
+    const { model } = this;
+    const virtualMachines = this.#copies[this.#machines]?.virtualMachines ?? [];
+    const instances = this.#copies[this.#instances]?.instances ?? [];
+    const snapshot = model.snapshot({ virtualMachines, instances });
+    const before = model.spec.status;
+    const serves = (name: string): boolean =>
+      snapshot.instances.some(
+        ({ metadata, status }) =>
+          metadata.name === name &&
+          metadata.deletionTimestamp === undefined &&
+          !snapshot.ended.has(metadata.uid ?? '') &&
+          status?.conditions?.[0]?.status === 'True',
+      );
+    const down = model.names.filter((name) => !serves(name)).length;
+    const detached = new Set(
+      snapshot.virtualMachines
+        .filter((vm) => vm.metadata.annotations?.['linuxkit.dev/detached'] === 'true')
+        .map((vm) => vm.metadata.name),
+    );
+    const decision = model.pass(snapshot);
+
+    const taken = decision.actions.flatMap((action) => (action.kind === 'deleteInstance' ? [action] : []));
+    for (const action of decision.actions) {
+      if (
+        action.kind === 'deleteInstance' ||
+        action.kind === 'deleteMachine' ||
+        action.kind === 'applyMachine'
+      ) {
+        const name = action.kind === 'applyMachine' ? action.vm.metadata.name : action.name;
+        // A detached machine is left alone; a missing one of the name may be made.
+        if (action.kind !== 'applyMachine' || action.uid !== undefined)
+          expect([...detached]).not.toContain(name);
+      }
+    }
+    // As far as informers have told: of a guest that died since, nobody can know.
+    const serving = taken.filter((action) => serves(action.name));
+    if (serving.length > 0 && detached.size === 0)
+      expect(down + serving.length).toBeLessThanOrEqual(allowedDown(model.spec));
+    // A failure is written down, and nothing else done.
+    const failed = decision.status.failedRevision;
+    if (failed?.reason === 'ProgressDeadlineExceeded' && failed.time !== before?.failedRevision?.time)
+      expect(decision.actions).toEqual([]);
+    // Nobody is moved to what has failed.
+    if (failed !== undefined && failed.name === before?.failedRevision?.name) {
+      const laid = decision.actions.flatMap((action) => (action.kind === 'applyMachine' ? [action.vm] : []));
+      for (const vm of laid) {
+        const revision = vm.spec.template.metadata?.annotations?.['linuxkit.dev/revision'];
+        const had = snapshot.virtualMachines.find((each) => each.metadata.name === vm.metadata.name);
+        const earlier = had?.spec?.template.metadata?.annotations?.['linuxkit.dev/revision'];
+        if (revision === failed.name && failed.rolledBackTo !== undefined) expect(earlier).toBe(failed.name);
+      }
+    }
+  }
+}
+
+describe('whatever happens in whatever order', () => {
+  test('no more are taken down than allowed, none that is detached, none to what has failed', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        policy,
+        fc.array(event, { maxLength: 150 }),
+        (replicas, update, events) => {
+          const world = new World(replicas, update);
+          for (const happening of events) world.happen(happening);
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+
+  test('it comes to rest, and when nothing is broken any more, on what image and spec ask for', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        policy,
+        fc.array(event, { maxLength: 120 }),
+        (replicas, update, events) => {
+          const { model } = ((): World => {
+            const world = new World(replicas, update);
+            for (const happening of events) world.happen(happening);
+            return world;
+          })();
+          // At rest though digests may be broken: time alone brings nothing after the last deadline.
+          for (const name of model.machines.keys()) model.migrate(name, false);
+          for (let round = 0; round < 4; round += 1) {
+            model.settle();
+            model.now += PATIENCE;
+          }
+          model.now += 60 * MINUTE;
+          expect(model.settle().flatMap(({ actions }) => actions)).toEqual([]);
+
+          model.broken.clear();
+          for (const name of model.machines.keys())
+            model.annotateMachine(name, 'linuxkit.dev/detached', 'false');
+          model.respecify({
+            update: { ...updatePolicy(model.spec.spec), strategy: 'RollingUpdate', partition: 0 },
+          });
+          model.artifact = sampleArtifact({}, 'e');
+          model.settle();
+          expect(model.digests).toEqual(model.names.map(() => sampleDigest('e')));
+          expect(model.down).toBe(0);
+          expect(model.machines.size).toBe(model.spec.spec.replicas);
+          expect(model.pass().actions).toEqual([]);
+          expect(model.spec.status?.failedRevision).toBeUndefined();
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+
+  test('a digest that does not boot takes what may be down at once, and no machine twice', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        policy,
+        fc.array(fc.nat(6), { maxLength: 60 }),
+        (replicas, update, order) => {
+          const world = new World(replicas, { ...update, strategy: 'RollingUpdate' });
+          const { model } = world;
+          model.artifact = sampleArtifact({}, 'b');
+          model.broken.add(sampleDigest('b'));
+          const visits = new Map<string, number>();
+          const look = (): void => {
+            for (const action of model.pass().actions) {
+              if (action.kind === 'deleteInstance')
+                visits.set(action.name, (visits.get(action.name) ?? 0) + 1);
+            }
+            expect(model.down).toBeLessThanOrEqual(allowedDown(model.spec));
+          };
+          for (const which of order) {
+            look();
+            model.advance(`web-${which}`);
+            model.now += 10_000;
+          }
+          for (let round = 0; round < 40; round += 1) {
+            look();
+            for (const name of model.names) model.advance(name);
+            model.now += 10_000;
+          }
+          // Once there, and once back.
+          expect(visits.size).toBeLessThanOrEqual(allowedDown(model.spec));
+          expect(Math.max(0, ...visits.values())).toBeLessThanOrEqual(2);
+          const halted = updatePolicy(model.spec.spec).onFailure === 'Halt';
+          if (!halted) expect(model.digests).toEqual(model.names.map(() => sampleDigest('a')));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});
