@@ -1,68 +1,41 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { webhookConfigurations } from './webhook-configurations.ts';
+
+export { kubeVirtCrds } from './api/crds.ts';
 
 export const STAND_IN_NAMESPACE = 'kubevirt';
-const NAME = 'kubevirt-stand-in';
-/** The names its webhook certificate must carry. */
-export const WEBHOOK_HOST = `${NAME}.${STAND_IN_NAMESPACE}.svc`;
+export const STAND_IN_NAME = 'kubevirt-stand-in';
+/** The name that its serving certificate must carry. */
+export const WEBHOOK_HOST = `${STAND_IN_NAME}.${STAND_IN_NAMESPACE}.svc`;
 
 export interface StandInImages {
   /** Node and the bundled stand-in. */
   readonly standIn: string;
-  /** QEMU and busybox. */
+  /** QEMU and its launcher. */
   readonly launcher: string;
 }
 
-/** Everything but the CRDs, in the order to apply it. `certificate`, `key` and `authority` are PEM. */
-export function standInManifests(
-  images: StandInImages,
-  tls: { readonly certificate: string; readonly key: string; readonly authority: string },
-): object[] {
-  const metadata = { name: NAME, namespace: STAND_IN_NAMESPACE };
-  const labels = { app: NAME };
-  const rule = (path: string) => ({
-    admissionReviewVersions: ['v1'],
-    sideEffects: 'None',
-    failurePolicy: 'Fail',
-    timeoutSeconds: 10,
-    clientConfig: {
-      service: { name: NAME, namespace: STAND_IN_NAMESPACE, path },
-      caBundle: Buffer.from(tls.authority).toString('base64'),
-    },
-    rules: [
-      {
-        apiGroups: ['kubevirt.io'],
-        apiVersions: ['v1'],
-        operations: ['CREATE', 'UPDATE'],
-        resources: ['virtualmachines'],
-        scope: 'Namespaced',
-      },
-    ],
-  });
+/** PEM texts. */
+export interface StandInTls {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
+}
+
+const metadata = { name: STAND_IN_NAME, namespace: STAND_IN_NAMESPACE };
+const labels = { app: STAND_IN_NAME };
+
+/** Everything but the CRDs, in the order to apply it. */
+export function standInManifests(images: StandInImages, tls: StandInTls): object[] {
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: STAND_IN_NAMESPACE } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'ClusterRole',
-      metadata: { name: NAME },
-      rules: [
-        { apiGroups: ['kubevirt.io'], resources: ['*'], verbs: ['*'] },
-        { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'create', 'delete'] },
-      ],
-    },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'ClusterRoleBinding',
-      metadata: { name: NAME },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: NAME },
-      subjects: [{ kind: 'ServiceAccount', name: NAME, namespace: STAND_IN_NAMESPACE }],
-    },
+    ...rights(),
     {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata,
-      stringData: { TLS_CERT: tls.certificate, TLS_KEY: tls.key },
+      stringData: { TLS_CERT: tls.certificate, TLS_KEY: tls.key, TLS_AUTHORITY: tls.authority },
     },
     {
       apiVersion: 'v1',
@@ -70,95 +43,84 @@ export function standInManifests(
       metadata,
       spec: { selector: labels, ports: [{ port: 443, targetPort: 8443 }] },
     },
+    deployment(images, tls),
+    ...webhookConfigurations(metadata, tls.authority),
     {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata,
+      apiVersion: 'apiregistration.k8s.io/v1',
+      kind: 'APIService',
+      metadata: { name: 'v1.subresources.kubevirt.io' },
       spec: {
-        replicas: 1,
-        strategy: { type: 'Recreate' },
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: {
-            serviceAccountName: NAME,
-            containers: [
-              {
-                name: 'stand-in',
-                image: images.standIn,
-                imagePullPolicy: 'IfNotPresent',
-                env: [{ name: 'LAUNCHER_IMAGE', value: images.launcher }],
-                envFrom: [{ secretRef: { name: NAME } }],
-                readinessProbe: { tcpSocket: { port: 8443 }, periodSeconds: 1 },
-              },
-            ],
-          },
-        },
+        group: 'subresources.kubevirt.io',
+        version: 'v1',
+        groupPriorityMinimum: 1000,
+        versionPriority: 15,
+        service: { ...metadata, port: 443 },
+        caBundle: Buffer.from(tls.authority).toString('base64'),
       },
-    },
-    {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'MutatingWebhookConfiguration',
-      metadata: { name: NAME },
-      webhooks: [{ name: 'mutate.kubevirt.stand-in', ...rule('/mutate') }],
-    },
-    {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'ValidatingWebhookConfiguration',
-      metadata: { name: NAME },
-      webhooks: [{ name: 'validate.kubevirt.stand-in', ...rule('/validate') }],
     },
   ];
 }
 
-/**
- * KubeVirt's own CRDs as YAML texts, where a folder of them is at hand (`KUBEVIRT_CRDS`, or
- * `../shared/kubevirt-crds` beside the checkout); two small ones of our own otherwise.
- */
-export async function kubeVirtCrds(): Promise<{
-  readonly own: boolean;
-  readonly documents: readonly string[];
-}> {
-  const folder =
-    process.env['KUBEVIRT_CRDS'] ?? join(import.meta.dirname, '..', '..', '..', 'shared', 'kubevirt-crds');
-  const names = await readdir(folder).catch(() => []);
-  const wanted = names.filter((name) => name.startsWith('virtualmachine') && name.endsWith('.yaml')).sort();
-  if (wanted.includes('virtualmachines.yaml') && wanted.includes('virtualmachineinstances.yaml')) {
-    return {
-      own: false,
-      documents: await Promise.all(wanted.map((name) => readFile(join(folder, name), 'utf8'))),
-    };
-  }
-  return {
-    own: true,
-    documents: [ownCrd('VirtualMachine', 'vm', true), ownCrd('VirtualMachineInstance', 'vmi', false)].map(
-      (crd) => JSON.stringify(crd),
-    ),
-  };
+function rights(): object[] {
+  const read = ['get', 'list', 'watch'];
+  return [
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRole',
+      metadata: { name: STAND_IN_NAME },
+      rules: [
+        { apiGroups: ['kubevirt.io'], resources: ['*'], verbs: ['*'] },
+        { apiGroups: ['instancetype.kubevirt.io'], resources: ['*'], verbs: read },
+        { apiGroups: [''], resources: ['pods'], verbs: [...read, 'create', 'delete'] },
+        { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: read },
+        { apiGroups: ['apps'], resources: ['controllerrevisions'], verbs: [...read, 'create', 'delete'] },
+        { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+      ],
+    },
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRoleBinding',
+      metadata: { name: STAND_IN_NAME },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: STAND_IN_NAME },
+      subjects: [{ kind: 'ServiceAccount', name: STAND_IN_NAME, namespace: STAND_IN_NAMESPACE }],
+    },
+  ];
 }
 
-function ownCrd(kind: string, short: string, status: boolean): object {
-  const plural = `${kind.toLowerCase()}s`;
-  const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+function deployment(images: StandInImages, { certificate }: StandInTls): object {
+  // Environment variables are read once: another certificate needs another pod.
+  const annotations = {
+    'standin.kubevirt.io/certificate': createHash('sha256').update(certificate).digest('hex').slice(0, 16),
+  };
+  const env = [
+    { name: 'LAUNCHER_IMAGE', value: images.launcher },
+    { name: 'OWN_USER', value: `system:serviceaccount:${STAND_IN_NAMESPACE}:${STAND_IN_NAME}` },
+    { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+  ];
   return {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.kubevirt.io` },
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata,
     spec: {
-      group: 'kubevirt.io',
-      scope: 'Namespaced',
-      names: { kind, plural, singular: kind.toLowerCase(), shortNames: [short] },
-      versions: [
-        {
-          name: 'v1',
-          served: true,
-          storage: true,
-          ...(status ? { subresources: { status: {} } } : {}),
-          schema: {
-            openAPIV3Schema: { type: 'object', required: ['spec'], properties: { spec: open, status: open } },
-          },
+      replicas: 1,
+      strategy: { type: 'Recreate' },
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels, annotations },
+        spec: {
+          serviceAccountName: STAND_IN_NAME,
+          containers: [
+            {
+              name: 'stand-in',
+              image: images.standIn,
+              imagePullPolicy: 'IfNotPresent',
+              env,
+              envFrom: [{ secretRef: { name: STAND_IN_NAME } }],
+              readinessProbe: { tcpSocket: { port: 8443 }, periodSeconds: 1 },
+            },
+          ],
         },
-      ],
+      },
     },
   };
 }

@@ -12,7 +12,7 @@ import { ensurePackages } from '../tools/packages.ts';
 import { ensureTools } from '../tools/tools.ts';
 import { installChart } from './chart.ts';
 import { Kubectl } from './kubectl.ts';
-import { deployStandIn } from './stand-in.ts';
+import { deployStandIn, pinnedImage } from './stand-in.ts';
 
 /** The registry of component images as build pods know it: plain HTTP, so it must be allowed by name. */
 const POD_REGISTRY = 'registry.test:5000';
@@ -74,7 +74,8 @@ export async function bringUp(
     });
     const reference = published.get(LAUNCHER);
     if (reference === undefined) throw new Error(`${LAUNCHER} was not published`);
-    return reference.replace(cluster.registry.host, cluster.registry.nodeHost);
+    const pinned = await pinnedImage(reference, signal);
+    return pinned.replace(cluster.registry.host, cluster.registry.nodeHost);
   });
   await reporter.step("install KubeVirt's stand-in", async () => {
     await deployStandIn(kubectl, { standIn: images.standIn, launcher }, signal);

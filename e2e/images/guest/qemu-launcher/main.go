@@ -3,8 +3,12 @@
 // the grace period is over. What it is to do stands as JSON in the environment variable LAUNCH; how
 // the machine fares is told over HTTP (see control.go).
 //
-// Exit status: 0 when the guest ended by itself, 43 when it was migrated away, 64 for a plan that
-// cannot be read, and 1 for everything else: it crashed, never started, or was killed.
+//	qemu-launcher              run the machine
+//	qemu-launcher follow FILE  print the file as it grows: a serial port's output, for a container's log
+//
+// Exit status: 0 when the guest ended by itself, or was migrated away, which then stands as `migrated` in the
+// termination message; 64 for a plan that cannot be read, and 1 for everything else: it crashed, never
+// started, or was killed.
 package main
 
 import (
@@ -18,9 +22,10 @@ import (
 )
 
 const (
-	exitFailed   = 1
-	exitMigrated = 43
-	exitUsage    = 64
+	exitFailed = 1
+	exitUsage  = 64
+	// terminationLog is where Kubernetes reads a container's last words.
+	terminationLog = "/dev/termination-log"
 )
 
 // plan is what LAUNCH holds.
@@ -41,6 +46,9 @@ type plan struct {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "follow" {
+		os.Exit(follow(os.Args[2]))
+	}
 	var todo plan
 	if err := json.Unmarshal([]byte(os.Getenv("LAUNCH")), &todo); err != nil {
 		fmt.Fprintf(os.Stderr, "qemu-launcher: LAUNCH is not a plan: %v\n", err)
@@ -90,7 +98,11 @@ func launch(todo plan) int {
 func conclude(machine *domain, err error, button <-chan os.Signal) int {
 	switch {
 	case machine.state() == stateMigrated:
-		return exitMigrated
+		if err := os.WriteFile(terminationLog, []byte(stateMigrated), 0o644); err != nil {
+			fmt.Fprintf(os.Stderr, "qemu-launcher: %v\n", err)
+			return exitFailed
+		}
+		return 0
 	case machine.state() == stateStarting && !machine.killed():
 		return stay(machine, err, button)
 	case err != nil:

@@ -1,4 +1,4 @@
-import type { VirtualMachine } from './types.ts';
+import type { VirtualMachine } from '../api/types.ts';
 
 /** What KubeVirt's mutating webhook writes into a VirtualMachine, as a JSON patch (RFC 6902). */
 export function defaultsPatch(
