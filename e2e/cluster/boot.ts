@@ -4,6 +4,7 @@ import type { Component } from '../process/component.ts';
 import { run } from '../process/run.ts';
 import { waitFor } from '../process/wait.ts';
 import type { Step } from '../progress/reporter.ts';
+import { AUDIT_POLICY, auditFiles } from './audit.ts';
 import type { NodeComponent, NodeTools } from './components.ts';
 import { clusterManifests } from './manifests.ts';
 import type { ClusterCertificates } from './node-certificates.ts';
@@ -116,6 +117,7 @@ async function writeConfigurations(settings: NodeSettings): Promise<void> {
     await mkdir(join(folder, each), { recursive: true });
   const json = (document: unknown): string => `${JSON.stringify(document, null, 2)}\n`;
   await writeFile(join(folder, 'etc', 'containerd.toml'), containerdConfig(settings));
+  await writeFile(auditFiles(folder).policy, json(AUDIT_POLICY));
   await writeFile(join(folder, 'etc', 'kubelet.json'), json(kubeletConfig(settings)));
   await writeFile(join(folder, 'etc', 'kube-proxy.json'), json(kubeProxyConfig(settings)));
   await writeFile(join(folder, 'etc', 'Corefile'), corefile(settings));

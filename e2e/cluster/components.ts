@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { auditFiles } from './audit.ts';
 import {
   type ApiServerSettings,
   apiServerFlags,
@@ -70,6 +71,7 @@ export function commandLines(
     kubeletClient: certificates.kubeletClient,
     tokenKeys: certificates.tokenKeys,
     serviceAccounts: true,
+    audit: auditFiles(folder),
   };
   return {
     etcd: {

@@ -14,6 +14,8 @@ export interface ApiServerSettings {
   readonly tokenKeys: { readonly privateKey: string; readonly publicKey: string };
   /** False where no controller makes service accounts, or every pod would be refused. */
   readonly serviceAccounts: boolean;
+  /** Paths of an audit policy and of the log that is kept by it. */
+  readonly audit?: { readonly policy: string; readonly log: string };
 }
 
 /** The flags of etcd: one member, data in `dataDir`, durability given up for speed. */
@@ -46,6 +48,9 @@ export function apiServerFlags(settings: ApiServerSettings): readonly string[] {
     settings.serviceAccounts
       ? '--enable-admission-plugins=NodeRestriction'
       : '--disable-admission-plugins=ServiceAccount',
+    ...(settings.audit === undefined
+      ? []
+      : [`--audit-policy-file=${settings.audit.policy}`, `--audit-log-path=${settings.audit.log}`]),
     '--allow-privileged=true',
     `--client-ca-file=${settings.authority.certificate}`,
     // Without it every client of delegated authentication complains for ever. Nobody is let in by it.
