@@ -1,15 +1,15 @@
 import { Worker } from 'node:worker_threads';
-import type { MemberSum } from '../initramfs/member.ts';
+import type { ByteSum, MemberSum } from '../initramfs/member.ts';
 import type { LayerIndexer } from '../oci/layer.ts';
 import type { PartTask } from './part-file.ts';
-import { errorOf, type ThreadAnswer, type ThreadRequest } from './thread-protocol.ts';
+import { errorOf, type JoinTask, type ThreadAnswer, type ThreadRequest } from './thread-protocol.ts';
 import { YoungGarbage } from './young-garbage.ts';
 
 /** Bytes of a blob that are handed over at once, and how many such buffers a layer has under way. */
 const BUFFER_BYTES = 256 * 1024;
 const BUFFERS = 3;
 
-type Result = Extract<ThreadAnswer, { kind: 'part' | 'layer' }>;
+type Result = Extract<ThreadAnswer, { kind: 'part' | 'layer' | 'join' }>;
 
 interface Task {
   readonly resolve: (result: Result) => void;
@@ -37,6 +37,15 @@ export class BuildThread implements AsyncDisposable {
     this.#send({ kind: 'part', id, task });
     const answer = await result;
     if (answer.kind !== 'part') throw new Error(`the thread answered with a ${answer.kind}`);
+    return answer.sum;
+  }
+
+  /** Writes files one after another to a new one. Throws what that throws, and the signal's reason when it is aborted. */
+  async join(task: JoinTask): Promise<ByteSum> {
+    const { id, result } = this.#begin();
+    this.#send({ kind: 'join', id, task });
+    const answer = await result;
+    if (answer.kind !== 'join') throw new Error(`the thread answered with a ${answer.kind}`);
     return answer.sum;
   }
 

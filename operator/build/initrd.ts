@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { CodedError } from '../errors.ts';
 import type { ByteSum } from '../initramfs/member.ts';
 import { type BootLayer, bootLayerFrame, bootLayerSize } from '../oci/boot-image.ts';
 import { sha256Digest } from '../oci/types.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
-import type { MemberCache } from './member-cache.ts';
-import { createFile, type WorkFile } from './work-file.ts';
+import { FileChangedError, fileChunks, type SizedFile } from './file-chunks.ts';
+import type { WorkFile } from './work-file.ts';
 
 /** A run of bytes of an initrd that was compressed by itself, or microcode as it is. */
 export interface InitrdPart {
@@ -44,16 +45,19 @@ export interface JoinedInitrd {
   readonly layer: BootLayer;
 }
 
-const READ_BYTES = 1024 * 1024;
+/** Parts that are fetched from the cache at the same time, where it is not on this machine. */
+const PARALLEL_FETCHES = 4;
+
+type JoinEnvironment = Pick<AssemblyEnvironment, 'cache' | 'folder' | 'signal' | 'thread'>;
 
 /**
- * Joins members to one initrd. Sizes are known beforehand, so that one pass gives all sums. What comes from the cache is checked against its sum on the way; a
- * member of which the cache has lost a part, or has it damaged, is made anew by `remake`.
+ * Joins members to one initrd. What comes from the cache is checked against its sum; a member of which the
+ * cache has lost a part, or has it damaged, is made anew by `remake`.
  */
 export async function joinMembers(
   members: readonly InitrdMember[],
   remake: (damaged: DamagedPartError) => Promise<InitrdMember>,
-  environment: Pick<AssemblyEnvironment, 'cache' | 'folder' | 'signal'>,
+  environment: JoinEnvironment,
 ): Promise<JoinedInitrd & { readonly members: readonly InitrdMember[] }> {
   let current = members;
   for (let attempt = 0; ; attempt += 1) {
@@ -70,58 +74,74 @@ export async function joinMembers(
   }
 }
 
+/** A part whose bytes are in a file. */
+interface LocalPart extends SizedFile {
+  readonly member: InitrdMember;
+  readonly part: InitrdPart;
+}
+
+/**
+ * One thread writes the initrd and sums it; meanwhile this one reads the same files, checks what came from
+ * the cache, and takes the sum of the layer. Summing is what costs here, and the files are in memory.
+ */
 async function joinOnce(
   path: string,
   members: readonly InitrdMember[],
-  environment: Pick<AssemblyEnvironment, 'cache' | 'signal'>,
+  environment: JoinEnvironment,
 ): Promise<JoinedInitrd> {
-  const total = members.flatMap(({ parts }) => parts).reduce((sum, { stored }) => sum + stored.size, 0);
-  const frame = bootLayerFrame('initrd.img', total);
-  const whole = createHash('sha256');
-  const layer = createHash('sha256').update(frame.header);
-  await createFile(path, async (sink) => {
-    for (const member of members) {
-      for (const part of member.parts) {
-        const stream = await openPart(part, environment.cache);
-        if (stream === undefined) throw new DamagedPartError(member, part);
-        // A file of the work folder was summed as it was written, by this process.
-        const own = part.file === undefined ? createHash('sha256') : undefined;
-        let partSize = 0;
-        for await (const bytes of stream) {
-          environment.signal.throwIfAborted();
-          partSize += bytes.length;
-          if (partSize > part.stored.size) throw new DamagedPartError(member, part);
-          own?.update(bytes);
-          whole.update(bytes);
-          layer.update(bytes);
-          await sink(bytes);
-        }
-        const sound = own === undefined || own.digest('hex') === part.stored.sha256;
-        if (!sound || partSize !== part.stored.size) throw new DamagedPartError(member, part);
-      }
+  const parts = await localParts(members, environment);
+  const files = parts.map(({ path, size }) => ({ path, size }));
+  const writing = environment.thread.join({ path, files });
+  // What is wrong with a part is said by the sums; the writing has to be over before it is made anew.
+  const [layer, written] = await Promise.allSettled([layerOf(parts, environment.signal), writing]);
+  if (layer.status === 'rejected') throw layer.reason;
+  if (written.status === 'rejected') throw written.reason;
+  return { initrd: { path, ...written.value }, layer: layer.value };
+}
+
+async function localParts(
+  members: readonly InitrdMember[],
+  { cache, folder }: JoinEnvironment,
+): Promise<readonly LocalPart[]> {
+  const wanted = members.flatMap((member) => member.parts.map((part) => ({ member, part })));
+  const found: LocalPart[] = [];
+  const pending = [...wanted.entries()];
+  const worker = async (): Promise<void> => {
+    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+      const [at, { member, part }] = next;
+      const path = part.file?.path ?? (await cache?.file(part.stored, folder));
+      if (path === undefined) throw new DamagedPartError(member, part);
+      found[at] = { member, part, path, size: part.stored.size };
     }
-  });
-  const digest = sha256Digest(layer.update(Buffer.alloc(frame.zeros)).digest('hex'));
-  return {
-    initrd: { path, size: total, sha256: whole.digest('hex') },
-    layer: { file: 'initrd.img', digest, size: bootLayerSize(frame) },
   };
+  await Promise.all(Array.from({ length: PARALLEL_FETCHES }, worker));
+  return found;
 }
 
-async function openPart(
-  part: InitrdPart,
-  cache: MemberCache | undefined,
-): Promise<AsyncIterable<Uint8Array> | undefined> {
-  return part.file === undefined ? cache?.data(part.stored) : readFile(part.file.path);
-}
-
-/** The bytes of a file, in one buffer that is filled again and again. */
-async function* readFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-  await using file = await open(path);
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
+async function layerOf(parts: readonly LocalPart[], signal: AbortSignal): Promise<BootLayer> {
+  const frame = bootLayerFrame(
+    'initrd.img',
+    parts.reduce((sum, { size }) => sum + size, 0),
+  );
+  const layer = createHash('sha256').update(frame.header);
+  for (const local of parts) {
+    const { member, part } = local;
+    // A file of the work folder was summed as it was written, by this process.
+    const own = part.file === undefined ? createHash('sha256') : undefined;
+    try {
+      for (const bytes of fileChunks(local)) {
+        own?.update(bytes);
+        layer.update(bytes);
+      }
+    } catch (error) {
+      throw error instanceof FileChangedError ? new DamagedPartError(member, part) : error;
+    }
+    if (own !== undefined && own.digest('hex') !== part.stored.sha256)
+      throw new DamagedPartError(member, part);
+    // Others have a turn between two parts.
+    await setImmediate();
+    signal.throwIfAborted();
   }
+  const digest = sha256Digest(layer.update(Buffer.alloc(frame.zeros)).digest('hex'));
+  return { file: 'initrd.img', digest, size: bootLayerSize(frame) };
 }

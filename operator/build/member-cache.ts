@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { messageOf } from '../errors.ts';
@@ -13,6 +15,7 @@ import {
 import { hashOf } from './identity.ts';
 import type { ReportProgress } from './progress.ts';
 import { sumOf } from './sum.ts';
+import { copyToFile } from './work-file.ts';
 
 /** A store that may be able to remove a damaged entry. */
 export type CacheStore = ObjectReader & ObjectWriter & Partial<Pick<ObjectStore, 'delete'>>;
@@ -96,6 +99,22 @@ export class MemberCache {
         else throw error;
         return undefined;
       }
+    });
+  }
+
+  /**
+   * Path of a file with the bytes of that sum, not checked: the store's own, or a copy in `folder`. Undefined
+   * when they are not there.
+   */
+  async file(sum: ByteSum, folder: string): Promise<string | undefined> {
+    const key = memberKey(sum.sha256);
+    const own = await this.#quietly(`reading ${sum.sha256}`, async () => this.#store.filePath?.(key));
+    if (own !== undefined) return own;
+    const stream = await this.data(sum);
+    if (stream === undefined) return undefined;
+    return this.#quietly(`reading ${sum.sha256}`, async () => {
+      const { path } = await copyToFile(join(folder, `cached-${randomUUID()}`), stream, this.#signal);
+      return path;
     });
   }
 

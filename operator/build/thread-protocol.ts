@@ -1,10 +1,11 @@
 import { CodedError, messageOf } from '../errors.ts';
 import { InitramfsError } from '../initramfs/error.ts';
-import type { MemberSum } from '../initramfs/member.ts';
+import type { ByteSum, MemberSum } from '../initramfs/member.ts';
 import { OciError } from '../oci/errors.ts';
 import type { LayerLimits } from '../oci/layer.ts';
 import type { IndexedTarEntry } from '../oci/tar/entry.ts';
 import type { Descriptor, Digest } from '../oci/types.ts';
+import type { SizedFile } from './file-chunks.ts';
 import type { PartTask } from './part-file.ts';
 
 /** A layer to be uncompressed into an open file; its blob follows in chunks. */
@@ -16,10 +17,17 @@ export interface LayerTask {
   readonly limits: LayerLimits | undefined;
 }
 
+/** Files to be written one after another to a new one. */
+export interface JoinTask {
+  readonly path: string;
+  readonly files: readonly SizedFile[];
+}
+
 /** What a build's thread is told. `id` is the task's; buffers change hands, they are never copied. */
 export type ThreadRequest =
   | { readonly kind: 'part'; readonly id: number; readonly task: PartTask }
   | { readonly kind: 'layer'; readonly id: number; readonly task: LayerTask }
+  | { readonly kind: 'join'; readonly id: number; readonly task: JoinTask }
   | { readonly kind: 'chunk'; readonly id: number; readonly buffer: ArrayBuffer; readonly length: number }
   | { readonly kind: 'end'; readonly id: number }
   | { readonly kind: 'abandon'; readonly id: number };
@@ -33,6 +41,7 @@ export type ThreadAnswer =
       readonly entries: readonly IndexedTarEntry[];
       readonly size: number;
     }
+  | { readonly kind: 'join'; readonly id: number; readonly sum: ByteSum }
   | { readonly kind: 'buffer'; readonly id: number; readonly buffer: ArrayBuffer }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: ThreadFailure };
 

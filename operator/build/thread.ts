@@ -3,12 +3,13 @@ import { parentPort } from 'node:worker_threads';
 import type { MemberSum } from '../initramfs/member.ts';
 import { indexLayer } from '../oci/layer.ts';
 import type { Spool } from '../oci/spool.ts';
+import { joinFiles } from './file-chunks.ts';
 import { type PartTask, writePartFile } from './part-file.ts';
 import { failureOf, type LayerTask, type ThreadAnswer, type ThreadRequest } from './thread-protocol.ts';
 import { YoungGarbage } from './young-garbage.ts';
 
 /**
- * The program of a build's thread: uncompresses layers and writes parts, several at a time, beside the
+ * The program of a build's thread: uncompresses layers, writes parts and joins them, beside the
  * thread that talks to registries. What it leaves to the garbage collector is collected at little
  * cost, since there is little else here.
  */
@@ -29,6 +30,12 @@ port?.on('message', (request: ThreadRequest) => {
       break;
     case 'layer':
       answer(request.id, () => index(request.id, request.task));
+      break;
+    case 'join':
+      answer(request.id, async () => {
+        const { path, files } = request.task;
+        return { kind: 'join', id: request.id, sum: joinFiles(path, files) };
+      });
       break;
     case 'chunk':
       blobs.get(request.id)?.push(request);

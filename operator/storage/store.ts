@@ -31,6 +31,11 @@ export interface ObjectReader {
   head(key: string, options: { readonly signal: AbortSignal }): Promise<ObjectInfo | undefined>;
   /** Throws {@link StorageError} `ObjectNotFound`. The caller owns the stream: it must consume or destroy it. */
   get(key: string, options: ReadOptions): Promise<{ readonly info: ObjectInfo; readonly body: Readable }>;
+  /**
+   * Path of the object's own file, from stores whose objects are files on this machine; undefined when it
+   * is not there. For reading alone, and nothing is verified.
+   */
+  filePath?(key: string): Promise<string | undefined>;
 }
 
 export interface ObjectWriter {

@@ -79,6 +79,11 @@ export class FolderStore implements ObjectStore {
     }
   }
 
+  async filePath(key: string): Promise<string | undefined> {
+    const path = this.#path(key);
+    return (await statFile(path)) === undefined ? undefined : path;
+  }
+
   async put(
     key: string,
     source: ObjectSource,
