@@ -1,5 +1,5 @@
 import type { BuildError } from './failure.ts';
-import type { BuildFailureReason, BuildOutcome } from './record.ts';
+import { BUILD_EXIT, type BuildFailureReason, type BuildOutcome } from './record.ts';
 
 /** What Kubernetes keeps of a termination message, in bytes. */
 const MAX_MESSAGE_BYTES = 4096;
@@ -15,9 +15,6 @@ const FOR_GOOD: ReadonlySet<BuildFailureReason> = new Set([
   'LimitExceeded',
   'StorageDenied',
 ]);
-
-/** Exit codes of a build, after sysexits.h: EX_DATAERR is for good, EX_TEMPFAIL may pass. */
-export const BUILD_EXIT = { succeeded: 0, failedForGood: 65, failedForNow: 75 } as const;
 
 export function exitCodeOf(outcome: BuildOutcome): number {
   if (outcome.result === 'succeeded') return BUILD_EXIT.succeeded;

@@ -104,3 +104,6 @@ export type BuildOutcome =
       readonly bytesStored: number;
     }
   | { readonly result: 'failed'; readonly failure: BuildFailure };
+
+/** Exit codes of a build pod, after sysexits.h: EX_DATAERR is for good; EX_TEMPFAIL, and anything else, may pass and is tried again. */
+export const BUILD_EXIT = { succeeded: 0, failedForGood: 65, failedForNow: 75 } as const;

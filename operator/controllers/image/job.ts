@@ -2,6 +2,7 @@ import type { V1Container, V1PodSpec, V1Volume } from '@kubernetes/client-node';
 import { durationMilliseconds } from '../../api/duration.ts';
 import type { BuildReason, ImageSpec, LinuxKitImage } from '../../api/image.ts';
 import { ARTIFACT_AUDIENCE, BUILD_PATHS } from '../../api/names.ts';
+import { BUILD_EXIT } from '../../build/record.ts';
 import type { OwnerReference, Wire } from '../../runtime/objects.ts';
 import type { Job } from '../../runtime/resources.ts';
 import { buildLabels, REQUEST_KEY } from './build-request.ts';
@@ -35,9 +36,6 @@ export interface Attempt {
   /** `status.build.startTime`. */
   readonly startTime: string;
 }
-
-/** Exit codes of the build pod, after sysexits.h. Anything else may pass, and is tried again. */
-export const EXIT_CODES = { succeeded: 0, failedForGood: 65, failedForNow: 75 } as const;
 
 /** `node`'s own user in the operator's image; build pods run as nobody else. */
 const USER = 65532;
@@ -85,7 +83,7 @@ export function buildJob(
         rules: [
           {
             action: 'FailJob',
-            onExitCodes: { containerName: 'build', operator: 'In', values: [EXIT_CODES.failedForGood] },
+            onExitCodes: { containerName: 'build', operator: 'In', values: [BUILD_EXIT.failedForGood] },
           },
         ],
       },

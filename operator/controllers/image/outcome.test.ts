@@ -3,8 +3,7 @@ import { expect, test } from 'vitest';
 import { IMAGE_REASONS, TERMINAL_BUILD_FAILURES } from '../../api/reasons.ts';
 import { BuildError } from '../../build/failure.ts';
 import { exitCodeOf, failedOutcome } from '../../build/outcome.ts';
-import type { BuildFailureReason } from '../../build/record.ts';
-import { EXIT_CODES } from './job.ts';
+import { BUILD_EXIT, type BuildFailureReason } from '../../build/record.ts';
 import { parseOutcome } from './outcome.ts';
 
 const succeeded = {
@@ -47,8 +46,8 @@ test('never throws', () => {
 
 test('the exit codes are those that the build ends with', () => {
   const failure = (reason: BuildFailureReason) => failedOutcome(new BuildError('pull', reason, 'x'));
-  expect(exitCodeOf(failure('ImageNotFound'))).toBe(EXIT_CODES.failedForGood);
-  expect(exitCodeOf(failure('RegistryUnreachable'))).toBe(EXIT_CODES.failedForNow);
+  expect(exitCodeOf(failure('ImageNotFound'))).toBe(BUILD_EXIT.failedForGood);
+  expect(exitCodeOf(failure('RegistryUnreachable'))).toBe(BUILD_EXIT.failedForNow);
 });
 
 test('what the controller never tries again, the Job does not either', () => {
@@ -57,6 +56,6 @@ test('what the controller never tries again, the Job does not either', () => {
     parseOutcome(JSON.stringify({ result: 'failed', failure: { step: 'pull', reason: one, message: '' } })),
   )) {
     const code = exitCodeOf(failedOutcome(new BuildError('pull', reason, 'x')));
-    if (TERMINAL_BUILD_FAILURES.has(reason)) expect(code, reason).toBe(EXIT_CODES.failedForGood);
+    if (TERMINAL_BUILD_FAILURES.has(reason)) expect(code, reason).toBe(BUILD_EXIT.failedForGood);
   }
 });
