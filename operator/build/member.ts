@@ -16,7 +16,7 @@ import type { Compression } from './record.ts';
 import { ENGINE_SALTS } from './salts.ts';
 import type { MemberSource } from './sources.ts';
 import { type MemberFacts, parseMemberFacts } from './tree-facts.ts';
-import { objectSource, type WorkFile } from './work-file.ts';
+import { linkableSource, type WorkFile } from './work-file.ts';
 
 /** Uncompressed bytes of a part: small enough to keep all cores busy, large enough to compress well. */
 const PART_SIZE = 16 * 1024 * 1024;
@@ -78,7 +78,7 @@ export async function makeMember(
   cache?.keep(
     hash,
     facts,
-    member.parts.map(({ file }) => objectSource(file)),
+    member.parts.map(({ file }) => linkableSource(file)),
   );
   return member;
 }

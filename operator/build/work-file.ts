@@ -19,6 +19,11 @@ export function objectSource(file: WorkFile): ObjectSource {
   };
 }
 
+/** A file that stays in the work folder as it is, as something to store: it may be linked. */
+export function linkableSource(file: WorkFile): ObjectSource {
+  return { ...objectSource(file), linkable: file.path };
+}
+
 /** Makes a file at `path` of what `fill` gives to the sink. The caller removes it with its folder. */
 export async function createFile<T>(path: string, fill: (sink: Sink) => Promise<T>): Promise<T> {
   const handle = await open(path, 'wx');

@@ -15,6 +15,11 @@ export interface ObjectSource {
   readonly size: number;
   readonly sha256: string;
   open(): Readable;
+  /**
+   * Path of a file that holds these bytes, summed already, and that nobody changes or hands out: a store
+   * whose objects are files may make it another name instead of a copy, and then verifies nothing.
+   */
+  readonly linkable?: string;
 }
 
 export interface ReadOptions {
@@ -27,15 +32,22 @@ export interface ReadOptions {
  * Object storage as the product sees it. Keys are `/`-separated, relative to the bucket (or
  * to the namespace's prefix, for the store a build pod sees), without leading slash, `.` or `..`.
  */
+/** The file that an object is. */
+export interface LocalFile {
+  readonly path: string;
+  /** Of its bytes, as 64 hex digits, if the file was not touched since the store summed it. Otherwise whoever reads it has to. */
+  readonly sha256?: string;
+}
+
 export interface ObjectReader {
   head(key: string, options: { readonly signal: AbortSignal }): Promise<ObjectInfo | undefined>;
   /** Throws {@link StorageError} `ObjectNotFound`. The caller owns the stream: it must consume or destroy it. */
   get(key: string, options: ReadOptions): Promise<{ readonly info: ObjectInfo; readonly body: Readable }>;
   /**
-   * Path of the object's own file, from stores whose objects are files on this machine; undefined when it
-   * is not there. For reading alone, and nothing is verified.
+   * The object's own file, from stores whose objects are files on this machine; undefined when it is not
+   * there. For reading alone.
    */
-  filePath?(key: string): Promise<string | undefined>;
+  localFile?(key: string): Promise<LocalFile | undefined>;
 }
 
 export interface ObjectWriter {

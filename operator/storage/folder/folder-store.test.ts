@@ -45,6 +45,24 @@ describe('FolderStore on disk', () => {
     expect(await readdir(incoming)).toEqual(['young']);
   });
 
+  it('gives a file that may be linked another name, and copies what may not', async () => {
+    const store = new FolderStore(join(root, 'linked'));
+    const file = join(root, 'part');
+    await writeFile(file, 'bytes of a part');
+    const source = sourceOf(Buffer.from('bytes of a part'));
+    expect(await store.put('a', { ...source, linkable: file }, { signal })).toBe('created');
+    expect(await store.put('b', { ...source, linkable: join(root, 'missing') }, { signal })).toBe('created');
+    const [original, a, b] = await Promise.all(
+      [file, join(root, 'linked/a'), join(root, 'linked/b')].map((path) => stat(path)),
+    );
+    expect(a?.ino).toBe(original?.ino);
+    expect(b?.ino).not.toBe(original?.ino);
+    // The first name goes with the work folder; the object stays what it was.
+    await rm(file);
+    expect(await store.head('a', { signal })).toMatchObject({ sha256: source.sha256, size: source.size });
+    expect(await store.put('a', { ...source, linkable: file }, { signal })).toBe('exists');
+  });
+
   it('leaves no empty folder behind when the last object of it goes', async () => {
     const store = new FolderStore(join(root, 'pruned'));
     await store.put('a/b/c', sourceOf(Buffer.from('c')), { signal });

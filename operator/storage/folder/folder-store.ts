@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../errors.ts';
 import { checkedKey, checkedPrefix } from '../key.ts';
 import {
+  type LocalFile,
   type ObjectInfo,
   type ObjectSource,
   type ObjectStore,
@@ -14,7 +15,7 @@ import {
   StorageError,
 } from '../store.ts';
 import { VerifiedStream } from '../verified-stream.ts';
-import { readSidecar, sidecarPath, sumOf, writeSidecar } from './sidecar.ts';
+import { dateSidecar, isDated, readSidecar, sidecarPath, sumOf, writeSidecar } from './sidecar.ts';
 
 /** Where transfers under way are kept: on the same file system, so that `link` works; no key begins with a dot. */
 const INCOMING = '.incoming';
@@ -79,9 +80,12 @@ export class FolderStore implements ObjectStore {
     }
   }
 
-  async filePath(key: string): Promise<string | undefined> {
+  async localFile(key: string): Promise<LocalFile | undefined> {
     const path = this.#path(key);
-    return (await statFile(path)) === undefined ? undefined : path;
+    const stats = await statFile(path);
+    if (stats === undefined) return undefined;
+    const sha256 = (await isDated(path)) ? await readSidecar(path, stats) : undefined;
+    return { path, ...(sha256 === undefined ? {} : { sha256 }) };
   }
 
   async put(
@@ -98,20 +102,28 @@ export class FolderStore implements ObjectStore {
     this.#swept ??= sweep(dirname(incoming));
     await this.#swept;
     try {
-      await pipeline(
-        source.open(),
-        new VerifiedStream(source, `object ${key}`),
-        createWriteStream(incoming, { flags: 'wx', flush: true }),
-        { signal: options.signal },
-      );
+      if (!(await linked(source, incoming))) {
+        await pipeline(
+          source.open(),
+          new VerifiedStream(source, `object ${key}`),
+          createWriteStream(incoming, { flags: 'wx', flush: true }),
+          { signal: options.signal },
+        );
+      }
       if (!(await linkNew(incoming, path, key))) {
         const winner = await this.head(key, options);
         if (winner === undefined)
           throw new StorageError('StorageUnavailable', `object ${key} was removed while it was written`);
         return agreeing(key, winner, source);
       }
+      // That it has one name less changes the file's time of change: before the sidecar is written.
+      await rm(incoming, { force: true });
       const stats = await statFile(path);
-      if (stats !== undefined) await writeSidecar(path, stats, source.sha256).catch(() => {});
+      if (stats !== undefined)
+        await writeSidecar(path, stats, source.sha256).then(
+          () => dateSidecar(path),
+          () => {},
+        );
       return 'created';
     } catch (error) {
       options.signal.throwIfAborted();
@@ -209,6 +221,17 @@ function verified(
 }
 
 /** Gives `from` the name `to` as well. False when `to` is taken. */
+/** Whether the source's own file could be given another name. It cannot on another file system, for one. */
+async function linked({ linkable }: ObjectSource, to: string): Promise<boolean> {
+  if (linkable === undefined) return false;
+  try {
+    await link(linkable, to);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function linkNew(from: string, to: string, key: string): Promise<boolean> {
   for (let attempt = 1; ; attempt += 1) {
     try {
