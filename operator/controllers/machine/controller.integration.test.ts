@@ -10,8 +10,9 @@ import { waitFor } from '../../../e2e/process/wait.ts';
 import { silentReporter } from '../../../e2e/progress/reporter.ts';
 import type { Artifact } from '../../api/image.ts';
 import { type LinuxKitMachine, type MachineStatus, parseMachine } from '../../api/machine.ts';
+import type { MachineClaim } from '../../kubevirt/claim.ts';
 import { sampleArtifact } from '../../kubevirt/sample.ts';
-import type { VirtualMachine } from '../../kubevirt/types.ts';
+import type { VirtualMachine, VirtualMachineInstance } from '../../kubevirt/types.ts';
 import { ClusterAccess } from '../../runtime/access.ts';
 import { ApiClient } from '../../runtime/api-client.ts';
 import type { EventRecorder } from '../../runtime/event-recorder.ts';
@@ -20,8 +21,16 @@ import { NO_METRICS } from '../../runtime/metrics.ts';
 import type { KubeObject } from '../../runtime/objects.ts';
 import { CONFIG_MAPS, PODS, type Pod, resource } from '../../runtime/resources.ts';
 import { IMAGES, type ImageObject, MACHINES } from '../image/objects.ts';
-import { type MachineCaches, machineCaches, VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES } from './caches.ts';
+import {
+  CLAIMS,
+  type MachineCaches,
+  machineCaches,
+  VIRTUAL_MACHINE_INSTANCES,
+  VIRTUAL_MACHINES,
+} from './caches.ts';
 import { machineController } from './controller.ts';
+import { RestartLedger } from './restart-ledger.ts';
+import { CONTROLLER_REVISIONS } from './revision.ts';
 
 /**
  * The controller against a real API server with garbage collection. KubeVirt's controllers are those of
@@ -44,6 +53,8 @@ const stop = new AbortController();
 const running: Promise<unknown>[] = [];
 const events: { readonly name: string; readonly reason: string; readonly note: string }[] = [];
 const brokenImages = new Set<string>();
+/** Bounds on restarts; a test may set them for its time. */
+const limits = { cluster: 0, namespace: 0, node: 0 };
 let namespace = '';
 let count = 0;
 let reconciled = 0;
@@ -69,6 +80,7 @@ beforeAll(async () => {
       controller: () => ({ ...NO_METRICS.controller(''), reconciled: () => void (reconciled += 1) }),
     },
     render: { bootRegistryHost: '127.0.0.1:30500' },
+    ledger: new RestartLedger(limits, () => caches.machines.list()),
   });
   running.push(...Object.values(caches).map((cache) => cache.run(stop.signal)), controller.run(stop.signal));
 });
@@ -207,6 +219,33 @@ async function untilReady(reason: string, digest?: string, name = 'web'): Promis
   );
 }
 
+async function instanceUids(): Promise<Map<string, string>> {
+  const { items } = await client.list(VIRTUAL_MACHINE_INSTANCES, { namespace, signal });
+  return new Map(items.map((vmi) => [vmi.metadata.name, vmi.metadata.uid]));
+}
+
+function isReady({ metadata, status }: VirtualMachineInstance): boolean {
+  return (
+    metadata.deletionTimestamp === undefined &&
+    status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ===
+      true
+  );
+}
+
+/** One that somebody else has made under the name of a machine's claim. */
+function foreignClaim(name: string): MachineClaim {
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name, namespace },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      volumeMode: 'Filesystem',
+      resources: { requests: { storage: '1Gi' } },
+    },
+  };
+}
+
 function told(name = 'web'): readonly string[] {
   return events.filter((event) => event.name === name).map((event) => event.reason);
 }
@@ -271,24 +310,13 @@ test('follows its image, one machine at a time', async () => {
   await writeImage(first);
   await writeMachine({ replicas: 3 });
   await untilReady('UpToDate', first.digest);
-  const uids = async (): Promise<Map<string, string>> => {
-    const { items } = await client.list(VIRTUAL_MACHINE_INSTANCES, { namespace, signal });
-    return new Map(items.map((vmi) => [vmi.metadata.name, vmi.metadata.uid]));
-  };
-  const before = await uids();
+  const before = await instanceUids();
   let leastReady = 3;
   const watching = new AbortController();
   const watch = (async () => {
     while (!watching.signal.aborted) {
       const { items } = await client.list(VIRTUAL_MACHINE_INSTANCES, { namespace, signal });
-      const ready = items.filter(
-        (vmi) =>
-          vmi.metadata.deletionTimestamp === undefined &&
-          vmi.status?.conditions?.some(
-            (condition) => condition.type === 'Ready' && condition.status === 'True',
-          ),
-      );
-      leastReady = Math.min(leastReady, ready.length);
+      leastReady = Math.min(leastReady, items.filter(isReady).length);
     }
   })();
   await writeImage(second);
@@ -297,7 +325,7 @@ test('follows its image, one machine at a time', async () => {
   await watch;
   expect(leastReady).toBe(2);
   expect(status).toMatchObject({ updatedReplicas: 3, currentDigest: second.digest });
-  const after = await uids();
+  const after = await instanceUids();
   for (const [name, uid] of before) expect(after.get(name)).not.toBe(uid);
 });
 
@@ -322,6 +350,187 @@ test('an image that cannot be pulled halts after one; a good one heals it', asyn
   expect(await untilReady('UpToDate', better.digest)).toMatchObject({
     readyReplicas: 3,
     currentDigest: better.digest,
+  });
+});
+
+test('an image that does not come up is left for the one before, and stays left', async () => {
+  const [good, bad] = [sampleArtifact({}, 'c'), sampleArtifact({}, 'd')];
+  brokenImages.add(bad.bootImage.digest);
+  await writeImage(good);
+  const spec = { replicas: 3, terminationGracePeriodSeconds: 0, update: { progressDeadlineSeconds: 2 } };
+  await writeMachine(spec);
+  await untilReady('UpToDate', good.digest);
+  events.length = 0;
+  const before = await instanceUids();
+  await writeImage(bad);
+  const status = await waitFor(
+    'the machines to be back',
+    async () => {
+      const { status: now } = await readMachine();
+      const stalled = now?.conditions?.find((condition) => condition.type === 'Stalled');
+      return stalled?.reason === 'RolledBack' && now?.availableReplicas === 3 ? now : undefined;
+    },
+    { signal, timeout: 90_000 },
+  );
+  expect(status).toMatchObject({
+    targetDigest: good.digest,
+    updatedReplicas: 3,
+    failedRevision: { digest: bad.digest, reason: 'ProgressDeadlineExceeded', halted: false },
+    revisions: [
+      { number: 3, digest: good.digest },
+      { number: 2, digest: bad.digest, cause: 'artifact' },
+    ],
+  });
+  // What was in its way is told as well, if the node has said so by then.
+  expect(status.failedRevision?.message).toMatch(/^web-2 did not become ready with web-[0-9a-f]{10}/);
+  expect(told().filter((reason) => reason.startsWith('Roll'))).toEqual([
+    'RolloutStarted',
+    'RolledBack',
+    'RolledBack',
+  ]);
+  // The others were never touched, and what failed is not tried again.
+  const after = await instanceUids();
+  expect(['web-0', 'web-1'].map((name) => after.get(name))).toEqual(
+    ['web-0', 'web-1'].map((name) => before.get(name)),
+  );
+  const ours = { labelSelector: 'linuxkit.dev/machine=web' };
+  const { items } = await client.list(CONTROLLER_REVISIONS, { namespace, signal, ...ours });
+  expect(items.map(({ revision }) => revision).sort((a, b) => a - b)).toEqual([2, 3]);
+  await writeMachine({ ...spec, replicas: 4 });
+  await waitFor('a fourth', async () => (await readMachine()).status?.availableReplicas === 4, {
+    signal,
+    timeout: 60_000,
+  });
+  expect((await readMachine()).status?.targetDigest).toBe(good.digest);
+});
+
+test('two objects do not restart more machines together than the cluster may', async () => {
+  const [first, second] = [sampleArtifact(), sampleArtifact({}, 'b')];
+  await writeImage(first);
+  await Promise.all(['web', 'api'].map((name) => writeMachine({ replicas: 3 }, name)));
+  await Promise.all(['web', 'api'].map((name) => untilReady('UpToDate', first.digest, name)));
+  limits.cluster = 1;
+  let most = 0;
+  const watching = new AbortController();
+  const watch = (async () => {
+    while (!watching.signal.aborted) {
+      const { items } = await client.list(VIRTUAL_MACHINE_INSTANCES, { namespace, signal });
+      most = Math.max(most, 6 - items.filter((vmi) => isReady(vmi)).length);
+    }
+  })();
+  await writeImage(second);
+  await Promise.all(['web', 'api'].map((name) => untilReady('UpToDate', second.digest, name)));
+  watching.abort();
+  await watch;
+  limits.cluster = 0;
+  expect(most).toBe(1);
+});
+
+test('goes on without its image, and makes machines of what it remembers', async () => {
+  await writeImage(sampleArtifact());
+  await writeMachine({ kernelArgs: 'quiet' });
+  await untilReady('UpToDate');
+  await client.delete(IMAGES, { namespace, name: 'web' }, { signal });
+  await writeMachine({ kernelArgs: 'quiet', replicas: 2 });
+  const status = await waitFor(
+    'a second machine',
+    async () => {
+      const { status: now } = await readMachine();
+      return now?.availableReplicas === 2 ? now : undefined;
+    },
+    { signal, timeout: 60_000 },
+  );
+  expect(status.conditions?.find((condition) => condition.type === 'Ready')).toMatchObject({
+    reason: 'ImageNotFound',
+    message: expect.stringContaining(`depends on ${sampleArtifact().digest}`) as unknown,
+  });
+});
+
+test('claims are made by template, and go when the policy says so', async () => {
+  const disks = [{ name: 'data', volumeClaimTemplate: { resources: { requests: { storage: '1Gi' } } } }];
+  const policy = (whenScaled: string, whenDeleted: string): object => ({
+    disks,
+    persistentVolumeClaimRetentionPolicy: { whenScaled, whenDeleted },
+  });
+  const claims = async (): Promise<readonly string[]> => {
+    const { items } = await client.list(CLAIMS, { namespace, signal });
+    return items
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .map(({ metadata }) => `${metadata.name} ${metadata.ownerReferences?.[0]?.kind ?? 'kept'}`)
+      .sort((a, b) => a.localeCompare(b));
+  };
+  const until = async (...wanted: readonly string[]): Promise<void> => {
+    await waitFor(
+      `the claims ${wanted.join(', ')}`,
+      async () => {
+        const all = await claims();
+        if (all.join() !== wanted.join()) throw new Error(all.join());
+        return true;
+      },
+      { signal, timeout: 60_000 },
+    );
+  };
+  await writeImage(sampleArtifact());
+  await client.create(CLAIMS, foreignClaim('data-web-1'), { signal });
+  await writeMachine({ ...policy('Retain', 'Retain'), replicas: 3 });
+  await untilReady('UpToDate');
+  await until('data-web-0 kept', 'data-web-1 kept', 'data-web-2 kept');
+  await writeMachine({ ...policy('Delete', 'Delete'), replicas: 1 });
+  await until('data-web-0 LinuxKitMachine', 'data-web-1 kept');
+  await client.delete(MACHINES, { namespace, name: 'web' }, { signal });
+  await until('data-web-1 kept');
+});
+
+test('a machine that is deleted stays until its virtual machines are gone', async () => {
+  await writeImage(sampleArtifact());
+  await writeMachine({ replicas: 2 });
+  await untilReady('UpToDate');
+  let alone = 0;
+  const watching = new AbortController();
+  const watch = (async () => {
+    while (!watching.signal.aborted) {
+      const { items } = await client.list(VIRTUAL_MACHINES, { namespace, signal });
+      const machine = await client.find(MACHINES, { namespace, name: 'web' }, { signal });
+      if (machine === undefined && items.length > 0) alone += 1;
+    }
+  })();
+  await client.delete(MACHINES, { namespace, name: 'web' }, { signal });
+  await waitFor(
+    'its end',
+    async () => (await client.find(MACHINES, { namespace, name: 'web' }, { signal })) === undefined,
+    {
+      signal,
+      timeout: 60_000,
+    },
+  );
+  watching.abort();
+  await watch;
+  expect((await client.list(VIRTUAL_MACHINES, { namespace, signal })).items).toEqual([]);
+  expect(alone).toBe(0);
+});
+
+test('a detached machine is left alone until it is not any more', async () => {
+  const [first, second] = [sampleArtifact(), sampleArtifact({}, 'b')];
+  await writeImage(first);
+  await writeMachine({ replicas: 2 });
+  await untilReady('UpToDate');
+  const key = { namespace, name: 'web-1' };
+  const annotate = async (value: string | null): Promise<void> => {
+    const patch = { metadata: { annotations: { 'linuxkit.dev/detached': value } } };
+    await client.patch(VIRTUAL_MACHINES, key, patch, { signal });
+  };
+  await annotate('true');
+  await waitFor('it to be seen', async () => (await readMachine()).status?.machines?.[1]?.detached, {
+    signal,
+    timeout: 60_000,
+  });
+  await writeImage(second);
+  const status = await untilReady('UpToDate', second.digest);
+  expect(status.machines?.map((row) => row.bootedDigest)).toEqual([second.digest, first.digest]);
+  await annotate(null);
+  await waitFor('it to follow', async () => (await readMachine()).status?.updatedReplicas === 2, {
+    signal,
+    timeout: 60_000,
   });
 });
 
