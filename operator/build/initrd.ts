@@ -7,7 +7,7 @@ import type { ByteSum } from '../initramfs/member.ts';
 import { type BootLayer, bootLayerFrame, bootLayerSize } from '../oci/boot-image.ts';
 import { sha256Digest } from '../oci/types.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
-import { FileChangedError, fileChunks, type SizedFile } from './file-chunks.ts';
+import { chunkBuffer, FileChangedError, fileChunks, type SizedFile } from './file-chunks.ts';
 import type { WorkFile } from './work-file.ts';
 
 /** A run of bytes of an initrd that was compressed by itself, or microcode as it is. */
@@ -78,11 +78,14 @@ export async function joinMembers(
 interface LocalPart extends SizedFile {
   readonly member: InitrdMember;
   readonly part: InitrdPart;
+  /** Whether the file is known to have the part's sum. */
+  readonly verified: boolean;
 }
 
 /**
  * One thread writes the initrd and sums it; meanwhile this one reads the same files, checks what came from
- * the cache, and takes the sum of the layer. Summing is what costs here, and the files are in memory.
+ * the cache and was not verified there, and takes the sum of the layer. Summing is what costs here, and
+ * the files are in memory.
  */
 async function joinOnce(
   path: string,
@@ -109,9 +112,10 @@ async function localParts(
   const worker = async (): Promise<void> => {
     for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
       const [at, { member, part }] = next;
-      const path = part.file?.path ?? (await cache?.file(part.stored, folder));
-      if (path === undefined) throw new DamagedPartError(member, part);
-      found[at] = { member, part, path, size: part.stored.size };
+      // A file of the work folder was summed as it was written, by this process.
+      const file = part.file ? { ...part.file, verified: true } : await cache?.file(part.stored, folder);
+      if (file === undefined) throw new DamagedPartError(member, part);
+      found[at] = { member, part, path: file.path, size: part.stored.size, verified: file.verified };
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_FETCHES }, worker));
@@ -124,12 +128,12 @@ async function layerOf(parts: readonly LocalPart[], signal: AbortSignal): Promis
     parts.reduce((sum, { size }) => sum + size, 0),
   );
   const layer = createHash('sha256').update(frame.header);
+  const buffer = chunkBuffer();
   for (const local of parts) {
     const { member, part } = local;
-    // A file of the work folder was summed as it was written, by this process.
-    const own = part.file === undefined ? createHash('sha256') : undefined;
+    const own = local.verified ? undefined : createHash('sha256');
     try {
-      for (const bytes of fileChunks(local)) {
+      for (const bytes of fileChunks(local, buffer)) {
         own?.update(bytes);
         layer.update(bytes);
       }

@@ -103,18 +103,23 @@ export class MemberCache {
   }
 
   /**
-   * Path of a file with the bytes of that sum, not checked: the store's own, or a copy in `folder`. Undefined
-   * when they are not there.
+   * A file that should have the bytes of that sum: the store's own, or a copy in `folder`. `verified` where
+   * they are known to be those: a copy is summed as it arrives, and a store can tell by the file system's
+   * times that a file was not touched since it was summed. Undefined when they are not there.
    */
-  async file(sum: ByteSum, folder: string): Promise<string | undefined> {
+  async file(
+    sum: ByteSum,
+    folder: string,
+  ): Promise<{ readonly path: string; readonly verified: boolean } | undefined> {
     const key = memberKey(sum.sha256);
-    const own = await this.#quietly(`reading ${sum.sha256}`, async () => this.#store.filePath?.(key));
-    if (own !== undefined) return own;
+    const own = await this.#quietly(`reading ${sum.sha256}`, async () => this.#store.localFile?.(key));
+    if (own !== undefined) return { path: own.path, verified: own.sha256 === sum.sha256 };
     const stream = await this.data(sum);
     if (stream === undefined) return undefined;
     return this.#quietly(`reading ${sum.sha256}`, async () => {
-      const { path } = await copyToFile(join(folder, `cached-${randomUUID()}`), stream, this.#signal);
-      return path;
+      const path = join(folder, `cached-${randomUUID()}`);
+      const { sha256 } = await copyToFile(path, stream, this.#signal);
+      return { path, verified: sha256 === sum.sha256 };
     });
   }
 
