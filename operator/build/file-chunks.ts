@@ -13,16 +13,20 @@ export interface SizedFile {
 /** A file that cannot be read, or is not as long as it should be. */
 export class FileChangedError extends CodedError<'FileChanged'> {}
 
-/** Bytes read at a time. */
-const CHUNK_BYTES = 1024 * 1024;
+/** A buffer to read files with, one after another. */
+export function chunkBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(1024 * 1024);
+}
 
 /**
  * The bytes of a file, in a buffer that is filled again and again. Read without the event loop: the
  * file is in memory most of the time, and the way there and back costs more than the reading. Throws
  * {@link FileChangedError}.
  */
-export function* fileChunks({ path, size }: SizedFile): Generator<Uint8Array, void, undefined> {
-  const buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(size + 1, CHUNK_BYTES)));
+export function* fileChunks(
+  { path, size }: SizedFile,
+  buffer: Buffer,
+): Generator<Uint8Array, void, undefined> {
   const file = open(path);
   try {
     let read = 0;
@@ -50,11 +54,12 @@ function open(path: string): number {
 /** Writes files one after another to a new one at `path`, and sums it. Throws {@link FileChangedError}. */
 export function joinFiles(path: string, files: readonly SizedFile[]): ByteSum {
   const hash = createHash('sha256');
+  const buffer = chunkBuffer();
   const output = openSync(path, 'wx');
   let size = 0;
   try {
     for (const file of files) {
-      for (const bytes of fileChunks(file)) {
+      for (const bytes of fileChunks(file, buffer)) {
         hash.update(bytes);
         for (let at = 0; at < bytes.length; ) at += writeSync(output, bytes, at);
         size += bytes.length;

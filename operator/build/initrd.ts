@@ -80,6 +80,7 @@ interface LocalPart extends SizedFile {
   readonly part: InitrdPart;
   /** Whether the file is known to have the part's sum. */
   readonly verified: boolean;
+  confirm(): Promise<void>;
 }
 
 /**
@@ -113,9 +114,10 @@ async function localParts(
     for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
       const [at, { member, part }] = next;
       // A file of the work folder was summed as it was written, by this process.
-      const file = part.file ? { ...part.file, verified: true } : await cache?.file(part.stored, folder);
+      const own = part.file && { path: part.file.path, verified: true, confirm: async () => undefined };
+      const file = own ?? (await cache?.file(part.stored, folder));
       if (file === undefined) throw new DamagedPartError(member, part);
-      found[at] = { member, part, path: file.path, size: part.stored.size, verified: file.verified };
+      found[at] = { ...file, member, part, size: part.stored.size };
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_FETCHES }, worker));
@@ -140,8 +142,10 @@ async function layerOf(parts: readonly LocalPart[], signal: AbortSignal): Promis
     } catch (error) {
       throw error instanceof FileChangedError ? new DamagedPartError(member, part) : error;
     }
-    if (own !== undefined && own.digest('hex') !== part.stored.sha256)
-      throw new DamagedPartError(member, part);
+    if (own !== undefined) {
+      if (own.digest('hex') !== part.stored.sha256) throw new DamagedPartError(member, part);
+      await local.confirm();
+    }
     // Others have a turn between two parts.
     await setImmediate();
     signal.throwIfAborted();
