@@ -19,6 +19,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   'build-job': async () => (await import('./cli/build-job.ts')).registerBuildJob,
   manager: async () => (await import('./cli/manager.ts')).registerManager,
   'self-test': async () => (await import('./cli/self-test.ts')).registerSelfTest,
+  plugin: async () => (await import('./cli/plugin/plugin.ts')).registerPlugin,
   'boot-registry': async () => (await import('./cli/boot-registry.ts')).registerBootRegistry,
 };
 
