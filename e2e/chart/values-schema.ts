@@ -149,6 +149,10 @@ export const chartValues = z.strictObject({
     imagePullSecrets: z.array(z.string().min(1)),
     serviceAccount: z.string().min(1),
     jobTTL: duration,
+    maxConcurrent: z.int().min(0),
+    maxConcurrentPerNamespace: z.int().min(0),
+    cacheMaxAge: duration,
+    cacheMaxSize: quantity,
     insecureRegistries: z.array(z.string().min(1)),
   }),
   machines: z.strictObject({

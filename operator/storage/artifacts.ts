@@ -72,6 +72,23 @@ export async function removeImage(
   await removePrefix(store, prefix, options);
 }
 
+/** Entries of a cache that are held in memory at once; what is beyond comes up when some of these are gone. */
+const CACHE_ENTRIES = 200_000;
+
+/** What lies in a namespace's cache of members and results. */
+export async function listNamespaceCache(
+  store: Pick<ObjectStore, 'list'>,
+  namespace: string,
+  options: Deadline,
+): Promise<readonly ObjectInfo[]> {
+  const entries: ObjectInfo[] = [];
+  for await (const info of store.list(inNamespace(namespace, '_cache/'), options)) {
+    entries.push(info);
+    if (entries.length >= CACHE_ENTRIES) break;
+  }
+  return entries;
+}
+
 /** Removes a namespace's cache of members and results. Builds under way only lose time by it. */
 export async function removeNamespaceCache(
   store: Pick<ObjectStore, 'list' | 'delete'>,

@@ -266,8 +266,19 @@ export class Metrics {
   );
   readonly #sweeps = this.#counter(
     'linuxkit_garbage_collections_total',
-    "Looks through an image's stored artifacts for what nothing keeps, by result.",
+    "Looks through an image's stored artifacts, or a namespace's build cache, for what nothing keeps, by result.",
     ['result'],
+  );
+
+  readonly #buildQueue = this.#gauge(
+    'linuxkit_image_build_queue_depth',
+    'Builds that wait for their turn: user (created, changed, asked for), operator (refresh, new engine).',
+    ['priority'],
+  );
+  readonly #cacheRemoved = this.#counter(
+    'linuxkit_cache_objects_removed_total',
+    "Objects removed from namespaces' build caches because of age or size.",
+    [],
   );
 
   readonly images = {
@@ -280,6 +291,9 @@ export class Metrics {
     moved: (direction: 'pulled' | 'stored', bytes: number): void =>
       this.#buildBytes.inc({ direction }, bytes),
     states: (counts: Readonly<Record<string, number>>): void => setAll(this.#images, 'state', counts),
+    queueDepth: (counts: Readonly<Record<'user' | 'operator', number>>): void =>
+      setAll(this.#buildQueue, 'priority', counts),
+    cacheRemoved: (objects: number): void => this.#cacheRemoved.inc(objects),
     oldestBuild: (seconds: number): void => this.#oldestBuild.set(seconds),
     swept: (result: 'succeeded' | 'failed'): void => this.#sweeps.inc({ result }),
     artifactRemoved: (reason: 'history' | 'deleted'): void => this.#artifactsRemoved.inc({ reason }),

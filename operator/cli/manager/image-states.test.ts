@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ImageObject } from '../../controllers/image/objects.ts';
+import type { Job } from '../../runtime/resources.ts';
 import { countImageStates, oldestBuildSeconds } from './image-states.ts';
 
 const image = (status: object, more: object = {}): ImageObject =>
@@ -27,18 +28,24 @@ test('each image counts once, by what matters most about it', () => {
   ).toEqual({ ready: 1, building: 2, failed: 1, stalled: 1, suspended: 1, deleting: 1, pending: 1 });
 });
 
+const job = (creationTimestamp: string, ended?: string): Job =>
+  ({
+    metadata: { name: 'j', creationTimestamp },
+    status: ended === undefined ? {} : { conditions: [{ type: ended, status: 'True' }] },
+  }) as unknown as Job;
+const queued = (reason: string) => ({
+  build: { phase: 'Queued', startTime: '2026-01-01T00:00:00Z' },
+  conditions: [{ type: 'Reconciling', status: 'True', reason }],
+});
+
 test.each([
-  [[], 0],
-  [
-    [{}, { build: { startTime: '2026-01-01T00:00:30Z' } }, { build: { startTime: '2026-01-01T00:00:10Z' } }],
-    50,
-  ],
-  [[{ build: { startTime: '2026-01-01T00:02:00Z' } }, { build: { startTime: 'nonsense' } }], 0],
-])('the oldest running build of %j is %d s old', (statuses, seconds) => {
-  expect(
-    oldestBuildSeconds(
-      statuses.map((status) => image(status)),
-      Date.parse('2026-01-01T00:01:00Z'),
-    ),
-  ).toBe(seconds);
+  ['nothing', [], [], 0],
+  ['two Jobs', [], [job('2026-01-01T00:00:30Z'), job('2026-01-01T00:00:10Z')], 50],
+  ['a Job that ended', [], [job('2026-01-01T00:00:30Z', 'Complete'), job('2026-01-01T00:00:50Z')], 10],
+  ['a Job from the future', [], [job('2026-01-01T00:02:00Z'), job('nonsense')], 0],
+  ['a build that waits for its turn', [queued('BuildQueued')], [], 0],
+  ['a build whose Job is refused', [queued('PodRefused')], [], 60],
+])('with %s, the oldest build is of age', (_, statuses, jobs, seconds) => {
+  const images = statuses.map((status) => image(status));
+  expect(oldestBuildSeconds(images, jobs, Date.parse('2026-01-01T00:01:00Z'))).toBe(seconds);
 });

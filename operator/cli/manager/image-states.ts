@@ -1,4 +1,5 @@
 import type { ImageObject } from '../../controllers/image/objects.ts';
+import type { Job } from '../../runtime/resources.ts';
 
 /** In one word what an image is, for counting. */
 export const IMAGE_STATES = [
@@ -19,10 +20,30 @@ export function countImageStates(images: readonly ImageObject[]): Record<ImageSt
   return counts;
 }
 
-/** Age of the running build that was started first, in seconds; 0 without one. `now` in milliseconds since the epoch. */
-export function oldestBuildSeconds(images: readonly ImageObject[], now: number): number {
-  const ages = images.map(({ status }) => now - Date.parse(status?.build?.startTime ?? ''));
+/**
+ * Age of the build that was started first, in seconds; 0 without one. A build that waits for its turn is
+ * not started, however long it waits; one whose Job the API server refuses is. `now` in milliseconds since the epoch.
+ */
+export function oldestBuildSeconds(
+  images: readonly ImageObject[],
+  jobs: readonly Job[],
+  now: number,
+): number {
+  const atWork = jobs.filter(({ status }) => status?.conditions?.some(isEnd) !== true);
+  const refused = images.filter(({ status }) => {
+    const said = status?.conditions?.find(({ type }) => type === 'Reconciling')?.reason;
+    return status?.build?.phase === 'Queued' && said !== 'BuildQueued';
+  });
+  const starts = [
+    ...atWork.map(({ metadata }) => metadata.creationTimestamp),
+    ...refused.map(({ status }) => status?.build?.startTime),
+  ];
+  const ages = starts.map((start) => now - Date.parse(start ?? ''));
   return Math.max(0, ...ages.filter(Number.isFinite)) / 1000;
+}
+
+function isEnd({ type, status }: { readonly type: string; readonly status: string }): boolean {
+  return (type === 'Complete' || type === 'Failed') && status === 'True';
 }
 
 function stateOf({ metadata, spec, status }: ImageObject): ImageState {

@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { GROUP } from '../../api/names.ts';
+import { quantityValue } from '../../api/quantity.ts';
 import { StorageProbe } from '../../bootregistry/storage-probe.ts';
 import { ENGINE_SALTS } from '../../build/salts.ts';
+import { BuildQueue } from '../../controllers/image/build-queue.ts';
+import { CacheSweep } from '../../controllers/image/cache-sweep.ts';
 import { imageCaches } from '../../controllers/image/caches.ts';
 import { createImageController } from '../../controllers/image/controller.ts';
+import { queueDepth } from '../../controllers/image/queue.ts';
 import { machineCaches } from '../../controllers/machine/caches.ts';
 import { censusOf } from '../../controllers/machine/census.ts';
 import { machineController } from '../../controllers/machine/controller.ts';
@@ -12,6 +16,7 @@ import { RestartLedger } from '../../controllers/machine/restart-ledger.ts';
 import { CodedError, messageOf } from '../../errors.ts';
 import { ClusterAccess } from '../../runtime/access.ts';
 import { ApiClient } from '../../runtime/api-client.ts';
+import { SYSTEM_CLOCK } from '../../runtime/clock.ts';
 import type { Controller } from '../../runtime/controller.ts';
 import { ApiEventRecorder } from '../../runtime/event-recorder.ts';
 import { type HealthCheck, HealthServer } from '../../runtime/health-server.ts';
@@ -88,6 +93,10 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     node: settings.maxRestartsPerNode,
   };
   const ledger = new RestartLedger(limits, () => fleet.machines.list());
+  const queue = new BuildQueue(
+    { cluster: settings.maxBuilds, namespace: settings.maxBuildsPerNamespace },
+    caches,
+  );
   const informers = new Set([...Object.values(caches), ...Object.values(fleet)]);
   for (const informer of informers) run('cache', informer.run(signal));
   // KubeVirt's kinds are not waited for: without KubeVirt, machines say so and images build all the same.
@@ -97,7 +106,8 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
   metrics.onScrape(() => {
     const images = caches.images.list();
     metrics.images.states(countImageStates(images));
-    metrics.images.oldestBuild(oldestBuildSeconds(images, Date.now()));
+    metrics.images.oldestBuild(oldestBuildSeconds(images, caches.jobs.list(), Date.now()));
+    metrics.images.queueDepth(queueDepth(queue.view(Date.now()).waiting));
     metrics.machines.rollouts(countRolloutStates(fleet.machines.list()));
     const { states, digests } = censusOf(fleet.machines.list());
     metrics.machines.states(states);
@@ -150,6 +160,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
           store,
           events: recorder('image-controller'),
           metrics: metrics.images,
+          queue,
           salts: ENGINE_SALTS,
           insecureRegistries: settings.insecureRegistry,
           graceMs: settings.artifactGrace,
@@ -182,6 +193,19 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
         workers: settings.workers,
       }),
     );
+    const cacheSweep = new CacheSweep({
+      store,
+      limits: {
+        maxAgeMs: settings.cacheMaxAge,
+        maxBytes: quantityValue(settings.cacheMaxSize) ?? Number.POSITIVE_INFINITY,
+      },
+      namespaces: () => new Set(caches.images.list().map(({ metadata }) => metadata.namespace ?? '')),
+      isBuilding: (each) => queue.isBuilding(each, Date.now()),
+      metrics: metrics.images,
+      logger,
+      clock: SYSTEM_CLOCK,
+      random: Math.random,
+    });
     const elector = new LeaderElector(client, {
       lease: { namespace, name: settings.lease },
       identity,
@@ -190,7 +214,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     });
     checks.delete('started');
     const term = await elector.run(signal, async (leading) => {
-      await Promise.all(controllers.map((controller) => controller.run(leading)));
+      await Promise.all([...controllers, cacheSweep].map((each) => each.run(leading)));
     });
     if (term === 'lost')
       throw new ManagerError('LeadershipLost', 'another replica may lead now: this one ends');

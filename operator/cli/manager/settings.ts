@@ -35,6 +35,12 @@ export interface ManagerSettings {
   readonly jobTtl: number;
   readonly artifactGrace: number;
   readonly workers: number;
+  /** Builds at once; 0: no bound. */
+  readonly maxBuilds: number;
+  readonly maxBuildsPerNamespace: number;
+  readonly cacheMaxAge: number;
+  /** A quantity of bytes. */
+  readonly cacheMaxSize: string;
   /** Machines that may be on their way up at once by the operator's doing; 0: no bound. */
   readonly maxRestarts: number;
   readonly maxRestartsPerNamespace: number;
@@ -115,6 +121,16 @@ export function addManagerOptions(command: Command): Command {
       .argParser(duration)
       .default(3_600_000, '1h'),
     flag('--workers <number>', 'objects that a controller works on at once').argParser(count).default(4),
+    flag('--max-builds <number>', 'builds at once in the whole cluster; 0: no bound')
+      .argParser(bound)
+      .default(10),
+    flag('--max-builds-per-namespace <number>', 'the same in one namespace').argParser(bound).default(4),
+    flag('--cache-max-age <duration>', "older entries of a namespace's build cache are removed")
+      .argParser(duration)
+      .default(720 * 3_600_000, '720h'),
+    flag('--cache-max-size <quantity>', "what a namespace's build cache may take up in storage")
+      .argParser(size)
+      .default('20Gi'),
     flag('--max-restarts <number>', 'virtual machines restarted at once in the whole cluster; 0: no bound')
       .argParser(bound)
       .default(10),

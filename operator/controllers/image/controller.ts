@@ -1,7 +1,8 @@
 import { LABEL_IMAGE } from '../../api/names.ts';
+import { SYSTEM_CLOCK } from '../../runtime/clock.ts';
 import { Controller, type ControllerOptions } from '../../runtime/controller.ts';
 import type { Change } from '../../runtime/informer.ts';
-import { controllerOf, type KubeObject, keyOf, type ObjectKey } from '../../runtime/objects.ts';
+import { controllerOf, type KubeObject, keyOf, type ObjectKey, parseKey } from '../../runtime/objects.ts';
 import type { ImageCaches } from './caches.ts';
 import type { MachineObject } from './objects.ts';
 import { ImageReconciler, type ImageReconcilerOptions } from './reconciler.ts';
@@ -16,7 +17,7 @@ export function createImageController(
   const reconciler = new ImageReconciler(options);
   const made = new Controller({ ...controller, name: 'image', reconcile: reconciler.reconcile });
   made.watches(caches.images, (change) => [keyOf(change.object)]);
-  made.watches(caches.jobs, (change) => [ownerKey(change.object)]);
+  made.watches(caches.jobs, (change) => [ownerKey(change.object), ...nextInTurn(options)]);
   made.watches(caches.pods, (change) => [labelledImage(change.object)]);
   made.watches(caches.machines, (change) => imagesOfMachine(change, caches));
   made.watches(caches.configMaps, (change) => [
@@ -39,6 +40,11 @@ function inNamespaceOf({ metadata }: KubeObject, name: string | undefined): Obje
   return metadata.namespace === undefined || name === undefined
     ? undefined
     : { namespace: metadata.namespace, name };
+}
+
+/** When a Job is made or ends, whoever may begin a build then. */
+function nextInTurn({ queue, clock = SYSTEM_CLOCK }: ImageReconcilerOptions): readonly ObjectKey[] {
+  return queue === undefined ? [] : [...queue.admitted(clock.now())].map(parseKey);
 }
 
 /** When a machine takes up digests or lets go of some: the images of its namespace, for whom that may change what is kept. */

@@ -14,6 +14,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ANNOTATION_REBUILD } from '../../api/names.ts';
 import type { Decision } from './decide.ts';
 import { ImageWorld } from './image-world.ts';
+import type { QueueView } from './queue.ts';
 
 let world: ImageWorld;
 
@@ -397,5 +398,52 @@ describe('whatever happens in whatever order', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('with other builds at work', () => {
+  const view = (running: number): QueueView => ({
+    now: world.now,
+    waiting: [],
+    running: new Map([['other', running]]),
+    limits: { cluster: 2, namespace: 0 },
+  });
+
+  test('a build waits for its turn, says which it is, and begins when there is room', () => {
+    world.queue = view(2);
+    const waits = world.reconcile();
+    expect(kinds(waits)).toEqual([]);
+    expect(reasons(waits)).toEqual(['BuildQueued']);
+    expect(waits.status.build).toMatchObject({ reason: 'Created', phase: 'Queued' });
+    expect(waits.status.conditions?.find(({ type }) => type === 'Reconciling')).toMatchObject({
+      reason: 'BuildQueued',
+      message: 'waits for its turn, 1 of 1: 2 builds in the cluster are at work, and no more may be',
+    });
+    expect(waits.requeueAfterMs).toBe(11_000);
+    const again = world.reconcile();
+    expect([again.statusChanged, reasons(again)]).toEqual([false, []]);
+    world.now += 60_000;
+    world.queue = view(1);
+    const begins = world.reconcile();
+    expect([kinds(begins), reasons(begins)]).toEqual([['startBuild'], ['Building']]);
+    expect(begins.status.build?.startTime).toBe(waits.status.build?.startTime);
+    expect(reasons(world.reconcile())).toEqual([]);
+  });
+
+  test('what waits is given up when the image is suspended', () => {
+    world.queue = view(2);
+    world.reconcile();
+    world.changeSpec({ suspend: true });
+    expect(world.reconcile().status.build).toBeUndefined();
+  });
+
+  test('a refresh that waits leaves the image ready', () => {
+    built();
+    world.now += 26 * 3_600_000;
+    world.queue = view(2);
+    const decision = world.reconcile();
+    expect(decision.verdict).toBe('queued');
+    expect(decision.status.build?.reason).toBe('Refresh');
+    expect(conditionOf(decision, 'Ready')).toBe('True Available');
   });
 });

@@ -1,4 +1,4 @@
-import { findCondition, READY } from '../../api/conditions.ts';
+import { findCondition, READY, RECONCILING } from '../../api/conditions.ts';
 import type { ImageStatus } from '../../api/image.ts';
 import { BUILD_REASON_MEANINGS, type ImageReason } from '../../api/reasons.ts';
 import { canonicalJson } from './canonical.ts';
@@ -6,7 +6,7 @@ import type { Attempt } from './job.ts';
 import type { JobView } from './job-view.ts';
 import { judge, type Verdict } from './rules.ts';
 import type { Snapshot } from './snapshot.ts';
-import { statusOf } from './status.ts';
+import { placeText, QUEUED, statusOf } from './status.ts';
 
 /** Changes to the cluster besides the status. Each may be done twice, and by two, without harm. */
 export type Action =
@@ -53,6 +53,8 @@ export interface DecisionSettings {
 /** A pod that does not start is looked at this often: what stops it is told in events, which nobody watches. */
 const OBSTACLE_MS = 5_000;
 const STORAGE_MS = 10_000;
+/** A build that waits is called when its turn comes; its place is told anew at times, rarely far back. */
+const QUEUE_MS = { first: 10_000, each: 1000, most: 300_000 } as const;
 /** Jobs of others are not watched. */
 const TAKEN_MS = 30_000;
 
@@ -114,6 +116,8 @@ function waitsOf(snapshot: Snapshot, verdict: Verdict, settings: DecisionSetting
   if (refresh.nextAt !== undefined) waits.push(refresh.nextAt - now);
   if (verdict.kind === 'failed' && verdict.retryAt !== undefined) waits.push(verdict.retryAt - now);
   if (verdict.kind === 'storageSilent') waits.push(STORAGE_MS);
+  if (verdict.kind === 'queued')
+    waits.push(Math.min(QUEUE_MS.most, QUEUE_MS.first + QUEUE_MS.each * verdict.place.position));
   if (verdict.kind === 'foreign') waits.push(TAKEN_MS);
   if (verdict.kind === 'building' && verdict.job.pods.every(({ state }) => state !== 'running'))
     waits.push(OBSTACLE_MS);
@@ -131,7 +135,11 @@ function eventsOf(snapshot: Snapshot, verdict: Verdict, status: ImageStatus): re
       note: `artifact ${before.artifact.digest} is gone from object storage and is built again`,
     });
   }
-  if (status.build !== undefined && status.build.startTime !== before.build?.startTime) {
+  const isNew = status.build !== undefined && status.build.startTime !== before.build?.startTime;
+  if (verdict.kind === 'queued') {
+    const note = placeText(verdict.place);
+    if (isNew) events.push({ type: 'Normal', reason: 'BuildQueued', action: 'Build', note });
+  } else if (status.build !== undefined && (isNew || hasTurn(before, verdict))) {
     const { job, reason } = status.build;
     const why = `${reason}: ${BUILD_REASON_MEANINGS[reason]}`;
     events.push({
@@ -153,6 +161,12 @@ function eventsOf(snapshot: Snapshot, verdict: Verdict, status: ImageStatus): re
   const summary = changedSummary(before, status);
   if (summary !== undefined) events.push(summary);
   return events;
+}
+
+/** It waited, and now its Job is made. */
+function hasTurn(before: ImageStatus, verdict: Verdict): boolean {
+  const said = findCondition(before.conditions, RECONCILING);
+  return verdict.kind === 'start' && said?.reason === 'BuildQueued' && said.message !== QUEUED.message;
 }
 
 function successOf(verdict: Verdict & { readonly kind: 'adopt' }, before: string | undefined): ImageEvent {

@@ -8,6 +8,7 @@ import { imageWith, NOW } from './image-under-test.ts';
 import type { Attempt } from './job.ts';
 import type { JobView } from './job-view.ts';
 import type { Failure, PodView } from './pod-view.ts';
+import type { QueueView } from './queue.ts';
 import { refreshTick } from './refresh.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -28,6 +29,8 @@ export class ImageWorld {
   upstream = 0;
   configMap: string | undefined = '1';
   storageAnswers = true;
+  /** What else runs and waits in the cluster. */
+  queue: QueueView | undefined;
   readonly jobs = new Map<string, JobView>();
   readonly stored = new Map<string, BuildRecord>();
   readonly inUse = new Map<string, readonly string[]>();
@@ -82,6 +85,7 @@ export class ImageWorld {
       obstacle: undefined,
       logTail: undefined,
       inUse: this.inUse,
+      ...(this.queue === undefined ? {} : { queue: this.queue }),
     };
   }
 

@@ -15,6 +15,7 @@ import { listArtifacts, removeImage, removeNamespaceCache } from '../../storage/
 import type { ObjectStore } from '../../storage/store.ts';
 import { type ApplySettings, applyAction, JobRefusedError, NameTakenError } from './apply.ts';
 import { ArtifactSweep } from './artifact-sweep.ts';
+import type { BuildQueue } from './build-queue.ts';
 import type { ImageCaches } from './caches.ts';
 import { canonicalJson } from './canonical.ts';
 import {
@@ -48,6 +49,8 @@ export interface ImageReconcilerOptions extends ApplySettings, DecisionSettings 
   readonly metrics: ImageMetrics;
   /** The engine's salts, one for each change of what it makes of the same inputs. */
   readonly salts: readonly string[];
+  /** Without it, every build begins when it is wanted. */
+  readonly queue?: BuildQueue;
   /** Nothing in storage younger than this is removed. */
   readonly graceMs: number;
   readonly clock?: Clock;
@@ -109,16 +112,31 @@ export class ImageReconciler {
     context: ReconcileContext,
   ): Promise<ReconcileResult> {
     const { signal, logger } = context;
-    const snapshot = await this.#gatherer.gather(object, image, context);
+    const { queue } = this.#options;
+    const { namespace, name } = image.metadata;
+    const key = { namespace, name };
+    const gathered = await this.#gatherer.gather(object, image, context);
+    // From the look at the queue to the reservation nothing may come between: other workers decide too.
+    const view = queue?.viewFor(key, gathered.now);
+    const snapshot: Snapshot = view === undefined ? gathered : { ...gathered, queue: view };
     const decision = decide(snapshot, this.#options);
+    if (decision.verdict === 'start' && snapshot.wanted !== undefined)
+      queue?.reserve(key, snapshot.wanted.name, snapshot.now);
+    else queue?.release(key);
     logger.debug('decided', {
       verdict: decision.verdict,
       build: snapshot.wanted?.hash,
       actions: decision.actions.length,
     });
-    const current = await this.#write(object, decision, signal);
-    this.#tell(current, decision);
-    await this.#act(current, snapshot, decision, context);
+    let current: Stored<ImageObject>;
+    try {
+      current = await this.#write(object, decision, signal);
+      this.#tell(current, decision);
+      await this.#act(current, snapshot, decision, context);
+    } catch (error) {
+      queue?.release(key);
+      throw error;
+    }
 
     const swept = await this.#sweepArtifacts(current, snapshot, decision, context);
     const waits = [decision.requeueAfterMs, swept].filter((ms) => ms !== undefined);

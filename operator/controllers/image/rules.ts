@@ -1,10 +1,12 @@
 import { findCondition, RECONCILING, rfc3339 } from '../../api/conditions.ts';
 import { type ImageReason, TERMINAL_BUILD_FAILURES } from '../../api/reasons.ts';
 import type { BuildRecord } from '../../build/record.ts';
+import { keyText } from '../../runtime/objects.ts';
 import { reasonForBuild } from './build-hash.ts';
 import type { Attempt } from './job.ts';
 import type { JobView } from './job-view.ts';
 import type { Failure } from './pod-view.ts';
+import { type Place, placeInQueue } from './queue.ts';
 import { currentAttempt, type Snapshot } from './snapshot.ts';
 
 /** Where an image stands, and thereby what comes next. */
@@ -23,6 +25,8 @@ export type Verdict =
   /** Without `retryAt` until somebody changes something. */
   | { readonly kind: 'failed'; readonly failure: Failure; readonly job?: JobView; readonly retryAt?: number }
   | { readonly kind: 'suspended' }
+  /** Others come first. */
+  | { readonly kind: 'queued'; readonly attempt: Attempt; readonly place: Place }
   | { readonly kind: 'start'; readonly attempt: Attempt };
 
 /** Longest and shortest wait before a build that failed for now is tried again by a new Job. */
@@ -45,6 +49,19 @@ const RULES: readonly Rule[] = [
 ];
 
 export function judge(snapshot: Snapshot): Verdict {
+  const verdict = judgeAlone(snapshot);
+  const { queue, image } = snapshot;
+  if (verdict.kind !== 'start' || queue === undefined) return verdict;
+  const { attempt } = verdict;
+  const { namespace, name } = image.metadata;
+  const since = Date.parse(attempt.startTime) || 0;
+  const build = { key: keyText({ namespace, name }), namespace, reason: attempt.reason, since };
+  const place = placeInQueue(queue, build);
+  return place === undefined ? verdict : { kind: 'queued', attempt, place };
+}
+
+/** As if there were no other image. */
+function judgeAlone(snapshot: Snapshot): Verdict {
   const { wanted } = snapshot;
   if (wanted === undefined) return { kind: 'unresolved' };
   for (const rule of RULES) {

@@ -1,6 +1,7 @@
 import type { LinuxKitImage, RunningBuild } from '../../api/image.ts';
 import type { ImageReason } from '../../api/reasons.ts';
 import type { JobView } from './job-view.ts';
+import type { QueueView } from './queue.ts';
 import type { RefreshTick } from './refresh.ts';
 import type { StoredResult } from './verify-artifact.ts';
 
@@ -31,6 +32,8 @@ export interface Snapshot {
   readonly logTail: string | undefined;
   /** Machines of the namespace by the digests they hold. */
   readonly inUse: ReadonlyMap<string, readonly string[]>;
+  /** What runs and waits in the whole cluster; without it, a build begins when it is wanted. */
+  readonly queue?: QueueView;
 }
 
 /** The build that status says is under way, if it is the wanted one. */

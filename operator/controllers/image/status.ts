@@ -14,6 +14,7 @@ import { reasonForBuild, rebuildRequest } from './build-hash.ts';
 import type { Attempt } from './job.ts';
 import { currentPod, type JobView } from './job-view.ts';
 import type { Failure } from './pod-view.ts';
+import type { Place } from './queue.ts';
 import { isTerminal, type Verdict } from './rules.ts';
 import { currentAttempt, type Snapshot } from './snapshot.ts';
 
@@ -36,7 +37,7 @@ export function statusOf(snapshot: Snapshot, verdict: Verdict): ImageStatus {
 
   // Since when it reconciles is since when this build is wanted; the retries' waits are measured by it.
   const anew =
-    verdict.kind === 'start' &&
+    (verdict.kind === 'start' || verdict.kind === 'queued') &&
     build?.hash !== before.build?.hash &&
     before.lastFailure?.buildHash !== build?.hash;
   const conditions = anew ? removeCondition(before.conditions ?? [], RECONCILING) : before.conditions;
@@ -67,6 +68,7 @@ function buildAfter(snapshot: Snapshot, verdict: Verdict): RunningBuild | undefi
   const attempt = currentAttempt(snapshot);
   switch (verdict.kind) {
     case 'start':
+    case 'queued':
       return runningBuild(verdict.attempt, 'Queued');
     case 'clearing':
       if (verdict.attempt !== undefined) return runningBuild(verdict.attempt, 'Queued');
@@ -157,6 +159,8 @@ function findingsOf(snapshot: Snapshot, verdict: Verdict, lastFailure: LastFailu
     }
     case 'start':
       return progress(refusalOf(snapshot, verdict.attempt) ?? QUEUED);
+    case 'queued':
+      return progress({ reason: 'BuildQueued', message: placeText(verdict.place) });
     case 'clearing':
       return progress(QUEUED);
     case 'building':
@@ -185,7 +189,14 @@ function findingsOf(snapshot: Snapshot, verdict: Verdict, lastFailure: LastFailu
   }
 }
 
-const QUEUED: Because = { reason: 'BuildQueued', message: 'the build Job is being made' };
+/** Nothing but the making of the Job is missing. */
+export const QUEUED: Because = { reason: 'BuildQueued', message: 'the build Job is being made' };
+
+/** Place and limit, as a condition and an event tell it. */
+export function placeText({ position, of, full, running }: Place): string {
+  const where = full === 'cluster' ? 'in the cluster' : 'in this namespace';
+  return `waits for its turn, ${position} of ${of}: ${running} builds ${where} are at work, and no more may be`;
+}
 
 /** The API server refused the Job of this very attempt: that stands until it takes it. */
 function refusalOf(snapshot: Snapshot, attempt: Attempt): Because | undefined {
