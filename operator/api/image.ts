@@ -1,46 +1,19 @@
 import { z } from 'zod';
-import { inlineConfigSchema } from '../linuxkit/schema.ts';
+import { inlineConfigSchema, type LinuxKitConfig } from '../linuxkit/schema.ts';
+import { asksForTrust } from '../linuxkit/trust.ts';
 import { conditions } from './conditions.ts';
 import { digest, sha256Hex } from './digest.ts';
 import { durationBetween } from './duration.ts';
+import { keySource } from './key-reference.ts';
 import { API_VERSION, IMAGE_KIND } from './names.ts';
 import { type Immutable, objectMeta, objectName, parseObject, timestamp } from './object.ts';
 import { quantity } from './quantity.ts';
-import { ATOMIC_LIST, ATOMIC_MAP, exactlyOne, exactlyOneCel, listMap, withRules } from './rules.ts';
+import { ATOMIC_LIST, exactlyOne, exactlyOneCel, listMap, withRules } from './rules.ts';
 import { affinity, localReferences, nodeSelector, priorityClassName, tolerations } from './scheduling.ts';
+import { verification } from './verification.ts';
 
 /** The architectures that an image can be built for, in Go's names. */
 export const architecture = z.enum(['amd64', 'arm64']);
-
-const keyReference = (kind: 'ConfigMap' | 'Secret') =>
-  z
-    .object({
-      name: objectName.describe(`The name of the ${kind}, in the namespace of the image.`),
-      key: z
-        .string()
-        .min(1)
-        .max(253)
-        .regex(/^[-._a-zA-Z0-9]+$/)
-        .describe(`The key within the ${kind}.`),
-    })
-    .meta(ATOMIC_MAP);
-
-/** A key of a ConfigMap or of a Secret; exactly one. */
-const keySource = withRules(
-  z.object({
-    configMapKeyRef: keyReference('ConfigMap').optional().describe('A key of a ConfigMap.'),
-    secretKeyRef: keyReference('Secret')
-      .optional()
-      .describe('A key of a Secret. The operator never reads it: the build pod mounts it.'),
-  }),
-  [
-    {
-      cel: exactlyOneCel('configMapKeyRef', 'secretKeyRef'),
-      message: 'exactly one of configMapKeyRef and secretKeyRef must be given',
-      holds: exactlyOne('configMapKeyRef', 'secretKeyRef'),
-    },
-  ],
-);
 
 /** A path inside the image that cannot lead out of it. */
 export const imagePath = withRules(
@@ -109,6 +82,20 @@ const refreshSpec = z.object({
   ),
 });
 
+/** Whether the configuration in the spec, as opposed to one in a ConfigMap or Secret, wants images verified. */
+const NAMES_TRUSTED_CEL =
+  'has(self.config) && has(self.config.trust) && ' +
+  '((has(self.config.trust.image) && size(self.config.trust.image) > 0) || ' +
+  '(has(self.config.trust.org) && size(self.config.trust.org) > 0))';
+
+function namesTrusted({
+  config,
+}: {
+  readonly config?: { readonly trust?: LinuxKitConfig['trust'] } | undefined;
+}): boolean {
+  return asksForTrust(config?.trust);
+}
+
 export const imageSpec = withRules(
   z.object({
     config: inlineConfigSchema
@@ -142,6 +129,11 @@ export const imageSpec = withRules(
         'Secrets of type kubernetes.io/dockerconfigjson with which the build pod pulls the images that the configuration names.',
       )
       .meta(listMap('name')),
+    verification: verification
+      .optional()
+      .describe(
+        'Whose signatures count for the images that trust of the configuration names. Nothing of them is used before a signature was found.',
+      ),
     build: buildSpec
       .optional()
       .describe('How and where the build Job runs. Nothing here changes what is built.'),
@@ -171,6 +163,20 @@ export const imageSpec = withRules(
       message: 'exactly one of config and configFrom must be given',
       holds: exactlyOne('config', 'configFrom'),
     },
+    {
+      cel: `!(${NAMES_TRUSTED_CEL}) || has(self.verification)`,
+      field: 'verification',
+      message:
+        'config.trust names images that must be verified, but there is no public key and no identity to verify them with',
+      holds: (spec) => !namesTrusted(spec) || spec.verification !== undefined,
+    },
+    {
+      cel: `!has(self.config) || !has(self.verification) || ${NAMES_TRUSTED_CEL}`,
+      field: 'verification',
+      message:
+        'config.trust names no image and no organisation, so that nothing would be verified; name them in trust.image or trust.org',
+      holds: (spec) => spec.config === undefined || spec.verification === undefined || namesTrusted(spec),
+    },
   ],
 );
 
@@ -196,6 +202,13 @@ const inputImage = z.object({
   location: z.string().max(64).describe('Where the configuration names it: kernel, init[0], services[2].'),
   reference: z.string().max(512).describe('As the configuration names it.'),
   digest: digest.describe("Digest of the platform's manifest that was used."),
+  verifiedBy: z
+    .string()
+    .max(512)
+    .optional()
+    .describe(
+      'Whose signature it carries, where trust asked for one: a key by its fingerprint, or an identity.',
+    ),
 });
 
 export const artifact = z.object({

@@ -55,6 +55,11 @@ export interface WrongObject {
 
 const configMapKey = { configMapKeyRef: { name: 'settings', key: 'linuxkit.yaml' } };
 const secretKey = { secretKeyRef: { name: 'settings', key: 'linuxkit.yaml' } };
+const key = { pem: '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n' };
+const trustedRoot = { configMapKeyRef: { name: 'sigstore', key: 'trusted_root.json' } };
+const identity = { issuer: 'https://issuer.example', subject: 'build@team.example' };
+const TRUST = { trust: { org: ['team'] } };
+const verified = (verification: Json): Json => validImage({ verification }, TRUST);
 const service = (name: string): Json => ({ name, image: 'registry.example/nginx:1' });
 const file = (path: string, more: Json = {}): Json => ({ path, contentsFrom: configMapKey, ...more });
 const disk = (more: Json): Json => ({ disks: [{ name: 'data', ...more }] });
@@ -271,6 +276,103 @@ export const WRONG_IMAGES: readonly WrongObject[] = [
     field: 'spec.imagePullSecrets[1]',
     says: /Duplicate value/,
     serverOnly: true,
+  },
+  {
+    title: 'images to verify, and nothing to verify them with',
+    object: validImage({}, { trust: { image: ['team/kernel'] } }),
+    field: 'spec.verification',
+    says: /config\.trust names images that must be verified, but there is no public key/,
+  },
+  {
+    title: 'an organisation to verify, and nothing to verify it with',
+    object: validImage({}, TRUST),
+    field: 'spec.verification',
+    says: /config\.trust names images that must be verified, but there is no public key/,
+  },
+  {
+    title: 'keys that verify nothing',
+    object: validImage({ verification: { publicKeys: [key] } }, { trust: { image: [] } }),
+    field: 'spec.verification',
+    says: /config\.trust names no image and no organisation/,
+  },
+  {
+    title: 'a verification of nobody',
+    object: verified({}),
+    field: 'spec.verification',
+    says: /publicKeys or identities must be given/,
+  },
+  {
+    title: 'an empty list of keys',
+    object: verified({ publicKeys: [] }),
+    field: 'spec.verification.publicKeys',
+    says: /should have at least 1 items/,
+  },
+  {
+    title: 'a key that is none',
+    object: verified({ publicKeys: [{ pem: '-----BEGIN CERTIFICATE-----' }] }),
+    field: 'spec.verification.publicKeys[0].pem',
+    says: /should match/,
+  },
+  {
+    title: 'a private key that is to verify',
+    object: verified({ publicKeys: [{ pem: '-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----' }] }),
+    field: 'spec.verification.publicKeys[0].pem',
+    says: /should match/,
+  },
+  {
+    title: 'a key from two places',
+    object: verified({ publicKeys: [{ ...key, ...trustedRoot }] }),
+    field: 'spec.verification.publicKeys[0]',
+    says: /exactly one of pem and configMapKeyRef/,
+  },
+  {
+    title: 'a key from nowhere',
+    object: verified({ publicKeys: [{}] }),
+    field: 'spec.verification.publicKeys[0]',
+    says: /exactly one of pem and configMapKeyRef/,
+  },
+  {
+    title: 'a key from a Secret',
+    object: verified({ publicKeys: [{ secretKeyRef: { name: 'a', key: 'b' } }] }),
+    field: 'spec.verification.publicKeys[0].secretKeyRef',
+    says: /unknown field/,
+    serverOnly: true,
+  },
+  {
+    title: 'identities without a root by which they are proved',
+    object: verified({ identities: [identity] }),
+    field: 'spec.verification',
+    says: /identities need trustedRoot/,
+  },
+  {
+    title: 'an identity without an issuer',
+    object: verified({ identities: [{ subject: 'a' }], trustedRoot }),
+    field: 'spec.verification.identities[0]',
+    says: /exactly one of issuer and issuerPattern/,
+  },
+  {
+    title: 'an identity of any subject',
+    object: verified({ identities: [{ issuer: 'a' }], trustedRoot }),
+    field: 'spec.verification.identities[0]',
+    says: /exactly one of subject and subjectPattern/,
+  },
+  {
+    title: 'a subject both exact and by pattern',
+    object: verified({ identities: [{ ...identity, subjectPattern: '.*' }], trustedRoot }),
+    field: 'spec.verification.identities[0]',
+    says: /exactly one of subject and subjectPattern/,
+  },
+  {
+    title: 'an issuer of no characters, which would match none',
+    object: verified({ identities: [{ ...identity, issuer: '' }], trustedRoot }),
+    field: 'spec.verification.identities[0].issuer',
+    says: /should be at least 1 chars long/,
+  },
+  {
+    title: 'a trusted root from nowhere',
+    object: verified({ identities: [identity], trustedRoot: {} }),
+    field: 'spec.verification.trustedRoot.configMapKeyRef',
+    says: /Required value/,
   },
   {
     title: 'a name with a dot, which no object key and no Job can follow',
@@ -584,6 +686,22 @@ export const RIGHT_OBJECTS: readonly { readonly title: string; readonly object: 
       },
     ),
   },
+  {
+    title: 'an image whose inputs are verified by keys',
+    object: verified({ publicKeys: [key, { configMapKeyRef: { name: 'keys', key: 'cosign.pub' } }] }),
+  },
+  {
+    title: 'an image whose inputs are verified by identities',
+    object: verified({
+      identities: [identity, { issuerPattern: 'https://.*', subjectPattern: '.*@team[.]example' }],
+      trustedRoot,
+    }),
+  },
+  {
+    title: 'keys for what a ConfigMap may name, which only the build knows',
+    object: without(validImage({ configFrom: configMapKey, verification: { publicKeys: [key] } }), 'config'),
+  },
+  { title: 'trust that names nothing', object: validImage({}, { trust: { image: [], org: [] } }) },
   { title: 'a small machine', object: validMachine() },
   {
     title: 'a machine of an instance type',

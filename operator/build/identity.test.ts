@@ -69,6 +69,7 @@ describe('identity', () => {
     [{ images: [{ location: 'init[0]', reference: 'k:1', digest: digest('k') }] }],
     [{ files: [{ path: 'etc/x', mode: 0o600, sum: sum('y') }] }],
     [{ files: [{ path: 'etc/x', mode: 0o644, sum: sum('x') }] }],
+    [{ verification: { publicKeys: ['one'] } }],
   ] as const)('of inputs changes with %j', (change) => {
     expect(inputsHash({ ...inputs, ...change })).not.toBe(inputsHash(inputs));
   });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ByteSum } from '../initramfs/member.ts';
+import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import { type Digest, sha256Digest } from '../oci/types.ts';
 import type { Architecture, Compression, ResolvedInput } from './record.ts';
 import { ENGINE_SALTS } from './salts.ts';
@@ -62,6 +63,8 @@ export function inputsHash(inputs: {
   readonly images: readonly ResolvedInput[];
   /** Files that don't come from the configuration: `spec.files`, and those read from the machine that builds. */
   readonly files: readonly { readonly path: string; readonly mode: number; readonly sum: ByteSum }[];
+  /** Whose signatures count: a result under one policy is not the answer to another. */
+  readonly verification?: VerificationPolicy | undefined;
 }): string {
   const images = inputs.images.map(({ location, digest }) => ({ location, digest }));
   return hashOf({ schema: 'linuxkit.dev/inputs/v1', salts: ENGINE_SALTS, ...inputs, images });

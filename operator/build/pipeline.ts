@@ -5,8 +5,9 @@ import { type ImagePlan, type KernelStep, planImage } from '../linuxkit/plan.ts'
 import type { LinuxKitConfig } from '../linuxkit/schema.ts';
 import { type BootLayer, bootImage, bootLayer } from '../oci/boot-image.ts';
 import { LayerStore } from '../oci/layer-store.ts';
+import type { SignatureSource } from '../oci/signatures/discover.ts';
+import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import type { ImageSource } from '../oci/source.ts';
-import type { ResolvedImage } from '../oci/types.ts';
 import { type AddedFile, readAddedFiles } from './added-files.ts';
 import { type Assembled, assemble } from './assembly.ts';
 import { BuildThread } from './build-thread.ts';
@@ -22,6 +23,7 @@ import { type ResolvedInputs, resolveInputs } from './resolve.ts';
 import { Slots } from './slots.ts';
 import { imageLocations, memberSources } from './sources.ts';
 import { sumOf } from './sum.ts';
+import { policyFor, verifyInputs } from './verification.ts';
 import type { WorkFile } from './work-file.ts';
 
 /** What is built: the same inputs give byte-identical kernels and initrds. */
@@ -32,11 +34,13 @@ export interface BuildInput {
   readonly compression: 'auto' | Compression;
   /** Files besides those of the configuration. */
   readonly files: readonly AddedFile[];
+  /** Whose signatures count for the images that `trust` of the configuration names. */
+  readonly verification?: VerificationPolicy;
 }
 
 /** What a build needs of the world. */
 export interface BuildEnvironment {
-  readonly images: ImageSource & AttestationSource;
+  readonly images: ImageSource & AttestationSource & SignatureSource;
   /** Where members of earlier builds are. */
   readonly cache?: CacheStore;
   /** An empty folder on a disk with room for all images uncompressed and the result; the caller removes it. */
@@ -46,8 +50,6 @@ export interface BuildEnvironment {
   readonly now: () => Date;
   /** Name and version of the engine, for the record. */
   readonly engine: string;
-  /** Throws unless the image may be used. Without it a configuration that asks for trust is refused. */
-  readonly verify?: (location: string, reference: string, image: ResolvedImage) => Promise<void>;
   /** The record of an earlier build of the same inputs whose artifact is still there. */
   readonly findResult: (inputsHash: string) => Promise<BuildRecord | undefined>;
 }
@@ -68,20 +70,22 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
   const { signal, report, workFolder } = environment;
   const steps = new Steps(environment);
 
-  const { plan, kernel, added } = await steps.run('configure', async () => {
+  const { plan, kernel, policy, added } = await steps.run('configure', async () => {
     const planned = planImage(input.config);
     const { kernel } = planned;
     if (kernel === undefined)
       throw invalid('kernel.image is required: without a kernel there is nothing to boot');
-    refuseUnsupported(planned);
+    const policy = policyFor(input.config.trust, input.verification);
     const files = await readAddedFiles(planned.files, input.files, { folder: workFolder, signal });
-    return { plan: planned, kernel, added: files };
+    return { plan: planned, kernel, policy, added: files };
   });
 
-  const images = await steps.run('resolve', () =>
+  const resolved = await steps.run('resolve', () =>
     resolveInputs(imageLocations(plan), { ...input, ...environment }),
   );
-  await steps.run('verify', () => verifyInputs(input.config, images, environment));
+  const images = await steps.run('verify', () =>
+    verifyInputs(input.config.trust, policy, resolved, environment),
+  );
 
   const hash = inputsHash({ ...input, images: images.inputs, files: added.sums });
   const earlier = await environment.findResult(hash);
@@ -101,7 +105,7 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
       plan.containers,
       ({ location }) => images.at(location).config.config,
     );
-    const [kernelSource, ...trees] = memberSources(plan, kernel, bundles, images.at);
+    const [kernelSource, ...trees] = memberSources(plan, kernel, bundles, images);
     return assemble(
       {
         compression: input.compression,
@@ -162,31 +166,6 @@ class Steps {
 
 function invalid(message: string): BuildError {
   return new BuildError('configure', 'InvalidLinuxKitConfig', message);
-}
-
-function refuseUnsupported(plan: ImagePlan): void {
-  const layout = plan.volumes.find(({ format, image }) => format === 'oci' && image !== undefined);
-  if (layout === undefined) return;
-  throw invalid(`${layout.location}.format: oci is not built yet; use filesystem`);
-}
-
-/** Images that the configuration wants verified are not used before they are. */
-async function verifyInputs(
-  config: LinuxKitConfig,
-  images: ResolvedInputs,
-  environment: BuildEnvironment,
-): Promise<void> {
-  const { verify } = environment;
-  if (verify === undefined) {
-    const asked = [...(config.trust?.image ?? []), ...(config.trust?.org ?? [])];
-    if (asked.length === 0) return;
-    throw new BuildError(
-      'verify',
-      'InputVerificationFailed',
-      `trust asks for verified images (${asked.slice(0, 5).join(', ')}), but the build was given no keys to verify them with`,
-    );
-  }
-  for (const { location, reference } of images.inputs) await verify(location, reference, images.at(location));
 }
 
 function bundleEntries(plan: ImagePlan, bundles: ReturnType<typeof planBundles>): readonly GeneratedEntry[] {

@@ -9,6 +9,7 @@ export type BuildProgress =
       readonly reference: string;
       readonly digest: string;
     }
+  | { readonly kind: 'verified'; readonly location: string; readonly signer: string }
   | { readonly kind: 'pulled'; readonly digest: string; readonly size: number }
   | { readonly kind: 'member'; readonly name: string; readonly cached: boolean; readonly size: number }
   | { readonly kind: 'warning'; readonly message: string };

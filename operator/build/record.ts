@@ -1,3 +1,4 @@
+import type { VerifiedSignature } from '../oci/signatures/verify.ts';
 import type { Digest } from '../oci/types.ts';
 
 /** The architectures a build can be for, in Go's names. */
@@ -18,6 +19,8 @@ export interface ResolvedInput {
   readonly reference: string;
   /** Digest of the platform's manifest that was pulled. */
   readonly digest: Digest;
+  /** The signature that was found, where `trust` asked for one. */
+  readonly verifiedBy?: VerifiedSignature;
 }
 
 /**

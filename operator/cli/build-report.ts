@@ -28,6 +28,8 @@ function lineOf(event: BuildProgress): string {
       return event.step;
     case 'resolved':
       return `  ${event.location}  ${event.reference}  ${event.digest.slice(0, 19)}`;
+    case 'verified':
+      return `  ${event.location}  signed by ${event.signer}`;
     case 'pulled':
       return `  pulled ${event.digest.slice(0, 19)}  ${formatSize(event.size)}`;
     case 'member':

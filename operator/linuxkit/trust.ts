@@ -1,6 +1,11 @@
 import { expandReference } from './references.ts';
 import type { LinuxKitConfig } from './schema.ts';
 
+/** Whether a configuration wants any images verified. */
+export function asksForTrust(trust: LinuxKitConfig['trust']): boolean {
+  return [...(trust?.image ?? []), ...(trust?.org ?? [])].length > 0;
+}
+
 /**
  * Whether a configuration wants an image verified before anything of it is used. The rules are
  * those that `trust` had when it meant Docker Content Trust: `image` names an image exactly, or

@@ -26,7 +26,16 @@ const buildRecord = z.object({
   engine: z.string().max(256),
   inputsHash: z.string().max(128),
   inputs: z
-    .array(z.object({ location: z.string().max(256), reference: z.string().max(1024), digest }))
+    .array(
+      z.object({
+        location: z.string().max(256),
+        reference: z.string().max(1024),
+        digest,
+        verifiedBy: z
+          .object({ digest, signer: z.string().max(4096), form: z.enum(['simple', 'bundle']) })
+          .exactOptional(),
+      }),
+    )
     .max(1000),
   files: z.object({
     kernel: file,

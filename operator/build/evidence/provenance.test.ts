@@ -113,6 +113,26 @@ describe('the provenance of an artifact', () => {
     });
   });
 
+  it('says whose signatures counted, and whose were found', () => {
+    const verifiedBy = { digest: digest('index'), signer: 'key 0123456789abcdef', form: 'bundle' } as const;
+    const signed = {
+      ...INPUT,
+      images: INPUT.images.map((image) => ({ ...image, verifiedBy })),
+      verification: {
+        publicKeys: ['a key'],
+        identities: [{ issuer: 'https://issuer.example', subject: 'a@b.example' }],
+        trustedRoot: 'a root',
+      },
+    };
+    const { predicate } = valid.parse(provenanceStatement(RECORD, signed));
+    expect(predicate.buildDefinition.externalParameters['verification']).toEqual({
+      publicKeys: [{ size: 5, sha256: hex('a key') }],
+      identities: signed.verification.identities,
+      trustedRoot: { size: 6, sha256: hex('a root') },
+    });
+    expect(predicate.buildDefinition.resolvedDependencies[0]?.annotations).toMatchObject({ verifiedBy });
+  });
+
   it('is the same for the same inputs, whenever it was made', () => {
     const later = { ...RECORD, created: '2030-01-01T00:00:00Z' };
     expect(formatProvenance(provenanceStatement(later, INPUT)).toString()).toBe(text);

@@ -1,4 +1,6 @@
 import type { LinuxKitConfig } from '../../linuxkit/schema.ts';
+import type { VerificationPolicy } from '../../oci/signatures/policy.ts';
+import type { VerifiedSignature } from '../../oci/signatures/verify.ts';
 import type { ResolvedImage } from '../../oci/types.ts';
 import type { AddedFiles } from '../added-files.ts';
 import type { Architecture, BuildRecord, Compression } from '../record.ts';
@@ -16,9 +18,12 @@ export interface ProvenanceInput {
     readonly location: string;
     readonly reference: string;
     readonly image: ResolvedImage;
+    readonly verifiedBy?: VerifiedSignature;
   }[];
   /** Files read from beside the configuration. */
   readonly files: AddedFiles['sums'];
+  /** Whose signatures counted. */
+  readonly verification?: VerificationPolicy | undefined;
 }
 
 /** in-toto ResourceDescriptor (attestation spec v1), in the members that are written. */
@@ -69,6 +74,7 @@ export function provenanceStatement(record: BuildRecord, input: ProvenanceInput)
           config: publicConfig(input.config),
           architecture: input.architecture,
           compression: input.compression,
+          ...(input.verification === undefined ? {} : { verification: publicPolicy(input.verification) }),
         },
         internalParameters: {
           artifact: record.digest,
@@ -97,14 +103,29 @@ export function formatProvenance(statement: ProvenanceStatement): Buffer {
 }
 
 function imageDependency(
-  { location, reference, image }: ProvenanceInput['images'][number],
+  { location, reference, image, verifiedBy }: ProvenanceInput['images'][number],
   architecture: Architecture,
 ): ResourceDescriptor {
   return {
     name: location,
     uri: ociPurl(image.reference, image.digest, architecture),
     digest: { sha256: image.digest.slice('sha256:'.length) },
-    annotations: { reference, ...(image.index === undefined ? {} : { index: image.index }) },
+    annotations: {
+      reference,
+      ...(image.index === undefined ? {} : { index: image.index }),
+      ...(verifiedBy === undefined ? {} : { verifiedBy }),
+    },
+  };
+}
+
+/** Keys and the trusted root by their sums: they are long, and whoever checks has them. */
+function publicPolicy(policy: VerificationPolicy): Readonly<Record<string, unknown>> {
+  const { publicKeys, identities, trustedRoot } = policy;
+  const sum = (text: string) => sumOf(Buffer.from(text));
+  return {
+    ...(publicKeys === undefined ? {} : { publicKeys: publicKeys.map(sum) }),
+    ...(identities === undefined ? {} : { identities }),
+    ...(trustedRoot === undefined ? {} : { trustedRoot: sum(trustedRoot) }),
   };
 }
 

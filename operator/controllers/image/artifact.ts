@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/types.ts';
 import { artifactKey, inNamespace } from '../../storage/layout.ts';
 
 /** The schema of the status is narrower than that of a record, which a tenant's pod has written. */
-const LIMITS = { cmdline: 4096, inputs: 512, location: 64, reference: 512 } as const;
+const LIMITS = { cmdline: 4096, inputs: 512, location: 64, reference: 512, verifiedBy: 512 } as const;
 /** Inputs that the history holds in all: the object as a whole must stay well below what etcd takes. */
 const HISTORY_INPUTS = 1000;
 
@@ -39,10 +39,11 @@ export function artifactOf(
       sha256: cmdline.sha256,
       text: record.cmdline.slice(0, LIMITS.cmdline),
     },
-    inputs: record.inputs.slice(0, LIMITS.inputs).map(({ location, reference, digest }) => ({
+    inputs: record.inputs.slice(0, LIMITS.inputs).map(({ location, reference, digest, verifiedBy }) => ({
       location: location.slice(0, LIMITS.location),
       reference: reference.slice(0, LIMITS.reference),
       digest,
+      ...(verifiedBy === undefined ? {} : { verifiedBy: verifiedBy.signer.slice(0, LIMITS.verifiedBy) }),
     })),
     created: record.created,
     reason: build.reason,

@@ -16,7 +16,9 @@ export interface VerificationPolicy {
 /** Who may have signed without a key: the subject of a certificate, and who vouched for it. */
 export interface TrustedIdentity {
   /** The OpenID Connect issuer, exactly. */
-  readonly issuer: string;
+  readonly issuer?: string;
+  /** Instead of `issuer`: a regular expression that must match all of it. */
+  readonly issuerPattern?: string;
   /** The subject, exactly: an e-mail address or a URI. */
   readonly subject?: string;
   /** Instead of `subject`: a regular expression that must match all of it. */
@@ -27,7 +29,7 @@ export interface TrustedIdentity {
 export interface PreparedPolicy {
   readonly keys: readonly { readonly key: KeyObject; readonly name: string }[];
   readonly identities: readonly {
-    readonly issuer: string;
+    readonly issuer: RegExp;
     readonly subject: RegExp;
     /** For messages. */
     readonly name: string;
@@ -73,21 +75,28 @@ function readKeys(text: string, name: string): readonly { readonly key: KeyObjec
   });
 }
 
-function readIdentity({
-  issuer,
-  subject,
-  subjectPattern,
-}: TrustedIdentity): PreparedPolicy['identities'][number] {
-  if (issuer === '') throw invalid('an identity has no issuer');
-  if ((subject === undefined) === (subjectPattern === undefined)) {
-    throw invalid(`the identity of issuer ${issuer} must have one of subject and subjectPattern`);
-  }
-  const name = `${subject ?? `/${subjectPattern}/`} by ${issuer}`;
-  if (subject !== undefined) return { issuer, subject: new RegExp(`^${literally(subject)}$`), name };
+function readIdentity(identity: TrustedIdentity, at: number): PreparedPolicy['identities'][number] {
+  const where = `identity ${at + 1}`;
+  const issuer = readClaim(where, 'issuer', identity.issuer, identity.issuerPattern);
+  const subject = readClaim(where, 'subject', identity.subject, identity.subjectPattern);
+  return { issuer: issuer.pattern, subject: subject.pattern, name: `${subject.name} by ${issuer.name}` };
+}
+
+/** What the claim of a certificate must match, and the name of that in messages. */
+function readClaim(
+  where: string,
+  claim: 'issuer' | 'subject',
+  exact: string | undefined,
+  pattern: string | undefined,
+): { readonly pattern: RegExp; readonly name: string } {
+  if ((exact === undefined) === (pattern === undefined))
+    throw invalid(`${where} must have one of ${claim} and ${claim}Pattern`);
+  if (exact === '' || pattern === '') throw invalid(`${where} has an empty ${claim}`);
+  if (exact !== undefined) return { pattern: new RegExp(`^${literally(exact)}$`), name: exact };
   try {
-    return { issuer, subject: new RegExp(`^(?:${subjectPattern})$`), name };
+    return { pattern: new RegExp(`^(?:${pattern})$`), name: `/${pattern}/` };
   } catch (error) {
-    throw invalid(`the subjectPattern of issuer ${issuer} is no regular expression: ${messageOf(error)}`);
+    throw invalid(`the ${claim}Pattern of ${where} is no regular expression: ${messageOf(error)}`);
   }
 }
 

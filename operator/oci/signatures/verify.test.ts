@@ -363,10 +363,10 @@ describe('with identities', () => {
       form,
     });
     const pattern = {
-      identities: [{ issuer: ISSUER, subjectPattern: 'https://ci\\.example/team/.*' }],
+      identities: [{ issuerPattern: 'https://.*\\.example', subjectPattern: 'https://ci\\.example/team/.*' }],
       trustedRoot,
     };
-    expect((await verify(pattern)).form).toBe(form);
+    expect(await verify(pattern)).toMatchObject({ form, signer: `${SUBJECT} by ${ISSUER}` });
   });
 
   it.each<[string, () => Promise<void>, () => VerificationPolicy, RegExp]>([
@@ -392,7 +392,13 @@ describe('with identities', () => {
       'another issuer',
       () => storeKeylessSimple(simplePayload(image.digest)),
       () => identity(SUBJECT, 'https://other.example'),
-      /issuer/,
+      /issuer of its certificate is "https:\/\/issuer\.example"/,
+    ],
+    [
+      'part of a pattern of issuers',
+      () => storeKeylessBundle(statement(image.digest)),
+      () => ({ identities: [{ issuerPattern: 'issuer', subject: SUBJECT }], trustedRoot }),
+      /issuer of its certificate/,
     ],
     [
       'another image',
@@ -451,7 +457,16 @@ describe('preparePolicy', () => {
     [{ publicKeys: [pem(generateKeyPairSync('x25519').publicKey)] }, /of type x25519/],
     [{ identities: [{ issuer: 'i', subject: 's' }] }, /need a trusted root/],
     [{ identities: [{ issuer: 'i' }], trustedRoot: '{}' }, /one of subject and subjectPattern/],
-    [{ identities: [{ issuer: '', subject: 's' }], trustedRoot: '{}' }, /no issuer/],
+    [
+      { identities: [{ subject: 's' }], trustedRoot: '{}' },
+      /identity 1 must have one of issuer and issuerPattern/,
+    ],
+    [{ identities: [{ issuer: '', subject: 's' }], trustedRoot: '{}' }, /empty issuer/],
+    [{ identities: [{ issuerPattern: '', subject: 's' }], trustedRoot: '{}' }, /empty issuer/],
+    [
+      { identities: [{ issuer: 'i', subject: 's', subjectPattern: 's' }], trustedRoot: '{}' },
+      /one of subject and subjectPattern/,
+    ],
     [{ identities: [{ issuer: 'i', subjectPattern: '(' }], trustedRoot: '{}' }, /no regular expression/],
     [{ identities: [{ issuer: 'i', subject: 's' }], trustedRoot: 'x' }, /trusted root cannot be read/],
     [{ identities: [{ issuer: 'i', subject: 's' }], trustedRoot: '{}' }, /no certificate authority/],

@@ -2,7 +2,7 @@ import { type KeyObject, verify as verifyBytes } from 'node:crypto';
 import { type Bundle, isBundleWithDsseEnvelope } from '@sigstore/bundle';
 import { toSignedEntity } from '@sigstore/verify';
 import { messageOf } from '../../errors.ts';
-import { OciError } from '../errors.ts';
+import { OciError, quotePath } from '../errors.ts';
 import { formatReference } from '../reference.ts';
 import type { Digest, ResolvedImage } from '../types.ts';
 import { type Found, findSignatures, type SignatureSource } from './discover.ts';
@@ -13,7 +13,7 @@ import type { PreparedPolicy } from './policy.ts';
 export interface VerifiedSignature {
   /** What is signed: the image's index or its manifest. */
   readonly digest: Digest;
-  /** By whom, as the policy has it. */
+  /** By whom: a key by the beginning of its SHA-256, or the subject and issuer of a certificate. */
   readonly signer: string;
   readonly form: 'simple' | 'bundle';
 }
@@ -116,11 +116,12 @@ function signerOf(
   const problems: string[] = [];
   for (const { issuer, subject, name } of policy.identities) {
     try {
-      policy.verifier.verify(toSignedEntity(proof(), artifact), {
-        subjectAlternativeName: subject,
-        extensions: { issuer },
-      });
-      return { name };
+      const entity = toSignedEntity(proof(), artifact);
+      const { identity } = policy.verifier.verify(entity, { subjectAlternativeName: subject });
+      const by = identity?.extensions?.issuer;
+      if (by !== undefined && issuer.test(by))
+        return { name: `${identity?.subjectAlternativeName} by ${by}` };
+      problems.push(`the issuer of its certificate is ${quotePath(by ?? '')}, not that of ${name}`);
     } catch (error) {
       problems.push(messageOf(error).slice(0, 300));
     }
