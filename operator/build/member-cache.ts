@@ -23,6 +23,14 @@ export type CacheStore = ObjectReader & ObjectWriter & Partial<Pick<ObjectStore,
 /** Records are read into memory: the index of a tree is the largest. */
 const MAX_RECORD_BYTES = 64 * 1024 * 1024;
 
+export interface CachedFile {
+  readonly path: string;
+  /** Whether the bytes are known to be those that were asked for. */
+  readonly verified: boolean;
+  /** Says that they were summed, and are. */
+  confirm(): Promise<void>;
+}
+
 /**
  * What earlier builds made: small records under the hash of what determines them, and large data under
  * its own SHA-256. A cache is a convenience: whatever is wrong with it costs time, never the build, and
@@ -107,19 +115,22 @@ export class MemberCache {
    * they are known to be those: a copy is summed as it arrives, and a store can tell by the file system's
    * times that a file was not touched since it was summed. Undefined when they are not there.
    */
-  async file(
-    sum: ByteSum,
-    folder: string,
-  ): Promise<{ readonly path: string; readonly verified: boolean } | undefined> {
+  async file(sum: ByteSum, folder: string): Promise<CachedFile | undefined> {
     const key = memberKey(sum.sha256);
     const own = await this.#quietly(`reading ${sum.sha256}`, async () => this.#store.localFile?.(key));
-    if (own !== undefined) return { path: own.path, verified: own.sha256 === sum.sha256 };
+    if (own !== undefined) {
+      const { path, sha256 } = own;
+      const confirm = async (): Promise<void> => {
+        await this.#quietly(`recording ${sum.sha256}`, () => own.confirm(sum.sha256));
+      };
+      return { path, verified: sha256 === sum.sha256, confirm };
+    }
     const stream = await this.data(sum);
     if (stream === undefined) return undefined;
     return this.#quietly(`reading ${sum.sha256}`, async () => {
       const path = join(folder, `cached-${randomUUID()}`);
       const { sha256 } = await copyToFile(path, stream, this.#signal);
-      return { path, verified: sha256 === sum.sha256 };
+      return { path, verified: sha256 === sum.sha256, confirm: async () => undefined };
     });
   }
 

@@ -28,17 +28,19 @@ export interface ReadOptions {
   readonly range?: { readonly first: number; readonly last: number };
 }
 
+/** The file that an object is. */
+export interface LocalFile {
+  readonly path: string;
+  /** Of its bytes, as 64 hex digits, if the file was not touched since it was summed. Otherwise whoever reads it has to. */
+  readonly sha256?: string;
+  /** Tells the store the sum of the file's bytes, so that the next reader need not take it. */
+  confirm(sha256: string): Promise<void>;
+}
+
 /**
  * Object storage as the product sees it. Keys are `/`-separated, relative to the bucket (or
  * to the namespace's prefix, for the store a build pod sees), without leading slash, `.` or `..`.
  */
-/** The file that an object is. */
-export interface LocalFile {
-  readonly path: string;
-  /** Of its bytes, as 64 hex digits, if the file was not touched since the store summed it. Otherwise whoever reads it has to. */
-  readonly sha256?: string;
-}
-
 export interface ObjectReader {
   head(key: string, options: { readonly signal: AbortSignal }): Promise<ObjectInfo | undefined>;
   /** Throws {@link StorageError} `ObjectNotFound`. The caller owns the stream: it must consume or destroy it. */

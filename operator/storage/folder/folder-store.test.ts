@@ -78,6 +78,29 @@ describe('FolderStore on disk', () => {
     expect(await store.head('a', { signal })).toMatchObject({ sha256: sha256(Buffer.from('after!')) });
   });
 
+  it('gives the sum with a file that nobody touched, and after a change only when it is told', async () => {
+    const store = new FolderStore(join(root, 'local'));
+    await store.put('a', sourceOf(Buffer.from('content')), { signal });
+    const path = join(root, 'local/a');
+    expect(await store.localFile('a')).toMatchObject({ path, sha256: sha256(Buffer.from('content')) });
+    expect(await store.localFile('b')).toBeUndefined();
+
+    // As long, and as old as ever by the time that anybody can set.
+    const { atime, mtime } = await stat(path);
+    await writeFile(path, 'rotten!');
+    await utimes(path, atime, mtime);
+    const changed = await store.localFile('a');
+    expect(changed).toMatchObject({ path });
+    expect(changed?.sha256).toBeUndefined();
+    await changed?.confirm(sha256(Buffer.from('rotten!')));
+    const confirmed = await store.localFile('a');
+    expect(confirmed?.sha256).toBe(sha256(Buffer.from('rotten!')));
+
+    await writeFile(path, 'content');
+    await confirmed?.confirm(sha256(Buffer.from('rotten!')));
+    expect((await store.localFile('a'))?.sha256).toBeUndefined();
+  });
+
   it('answers without a sidecar, and writes it', async () => {
     const store = new FolderStore(join(root, 'foreign'));
     await store.put('a', sourceOf(Buffer.from('kept')), { signal });

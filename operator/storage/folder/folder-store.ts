@@ -85,7 +85,13 @@ export class FolderStore implements ObjectStore {
     const stats = await statFile(path);
     if (stats === undefined) return undefined;
     const sha256 = (await isDated(path)) ? await readSidecar(path, stats) : undefined;
-    return { path, ...(sha256 === undefined ? {} : { sha256 }) };
+    const confirm = async (sum: string): Promise<void> => {
+      const now = await statFile(path);
+      // Of a file that was touched while it was read nothing is known.
+      if (now?.ino !== stats.ino || now.ctimeMs !== stats.ctimeMs) return;
+      await recordSum(path, stats, sum);
+    };
+    return { path, ...(sha256 === undefined ? {} : { sha256 }), confirm };
   }
 
   async put(
@@ -119,11 +125,7 @@ export class FolderStore implements ObjectStore {
       // That it has one name less changes the file's time of change: before the sidecar is written.
       await rm(incoming, { force: true });
       const stats = await statFile(path);
-      if (stats !== undefined)
-        await writeSidecar(path, stats, source.sha256).then(
-          () => dateSidecar(path),
-          () => {},
-        );
+      if (stats !== undefined) await recordSum(path, stats, source.sha256);
       return 'created';
     } catch (error) {
       options.signal.throwIfAborted();
@@ -220,7 +222,14 @@ function verified(
   return checking;
 }
 
-/** Gives `from` the name `to` as well. False when `to` is taken. */
+/** A sidecar is a convenience: where none can be written the file is summed again. */
+async function recordSum(path: string, stats: Stats, sha256: string): Promise<void> {
+  await writeSidecar(path, stats, sha256).then(
+    () => dateSidecar(path),
+    () => {},
+  );
+}
+
 /** Whether the source's own file could be given another name. It cannot on another file system, for one. */
 async function linked({ linkable }: ObjectSource, to: string): Promise<boolean> {
   if (linkable === undefined) return false;
@@ -232,6 +241,7 @@ async function linked({ linkable }: ObjectSource, to: string): Promise<boolean> 
   }
 }
 
+/** Gives `from` the name `to` as well. False when `to` is taken. */
 async function linkNew(from: string, to: string, key: string): Promise<boolean> {
   for (let attempt = 1; ; attempt += 1) {
     try {
