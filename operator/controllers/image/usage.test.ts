@@ -16,7 +16,7 @@ const machine = (name: string, more: Partial<MachineObject>): MachineObject => (
   ...more,
 });
 
-test('a machine holds what it pins, what it is to boot, and whatever any of its VMs has booted', () => {
+test('a machine holds what it pins, what it is to boot or may go back to, and whatever any of its VMs has booted', () => {
   const found = digestsInUse([
     machine('a', { spec: { imageRef: { name: 'web', digest: 'd1' } } }),
     machine('b', {
@@ -26,9 +26,10 @@ test('a machine holds what it pins, what it is to boot, and whatever any of its 
         machines: [{ bootedDigest: 'd3' }, {}, { bootedDigest: 'd1' }],
       },
     }),
-    machine('c', {}),
+    machine('c', { status: { revisions: [{ digest: 'd4' }, { digest: 'd2' }, {}] } }),
+    machine('d', {}),
   ]);
-  expect(Object.fromEntries(found)).toEqual({ d1: ['a', 'b'], d2: ['b'], d3: ['b'] });
+  expect(Object.fromEntries(found)).toEqual({ d1: ['a', 'b'], d2: ['b', 'c'], d3: ['b'], d4: ['c'] });
 });
 
 const artifact = (digest: string, inputs = 0): Artifact =>

@@ -3,11 +3,8 @@ import { findCondition, READY, summarise } from '../../api/conditions.ts';
 import { type LinuxKitMachine, type MachineStatus, parseMachine } from '../../api/machine.ts';
 import { FINALIZER_MACHINES, MANAGER_MACHINE } from '../../api/names.ts';
 import { ObjectError } from '../../api/object.ts';
-import type { MachineReason } from '../../api/reasons.ts';
-import { messageOf } from '../../errors.ts';
 import type { RenderOptions } from '../../kubevirt/render.ts';
 import type { ApiClient } from '../../runtime/api-client.ts';
-import { ApiError, isNotFound, isRefused } from '../../runtime/api-error.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import {
   type ReconcileContext,
@@ -21,10 +18,12 @@ import { MACHINES, type MachineObject } from '../image/objects.ts';
 import { type Action, type Decision, nameOf, type RestartReason } from './actions.ts';
 import { applyAction } from './apply.ts';
 import { BootTimes } from './boot-times.ts';
-import { MACHINE_STATUSES, type MachineCaches, VIRTUAL_MACHINES } from './caches.ts';
+import { MACHINE_STATUSES, type MachineCaches } from './caches.ts';
 import { decide } from './decide.ts';
 import { deletionOf } from './deletion.ts';
 import { MachineGatherer } from './gather.ts';
+import { KubeVirtPresence } from './kubevirt-presence.ts';
+import { type Obstacle, obstacleIn } from './obstacle.ts';
 import { OwnWrites } from './own-writes.ts';
 import type { RestartLedger } from './restart-ledger.ts';
 import { FREE_SLOTS } from './slots.ts';
@@ -53,19 +52,10 @@ export interface MachineReconcilerOptions {
   readonly wake: (keys: readonly string[]) => void;
 }
 
-/** What was met on the way to what was decided. */
-interface Obstacle {
-  readonly kind: 'stalled' | 'reconciling';
-  readonly reason: MachineReason;
-  readonly message: string;
-}
-
 /** How often a machine that waits for others looks again. */
 const SLOT_RETRY_MS = 15_000;
 /** How often it is asked whether KubeVirt has been installed meanwhile. */
 const KUBEVIRT_RETRY_MS = 10_000;
-/** How long the caches of KubeVirt's objects are waited for before looking again. */
-const SYNC_RETRY_MS = 500;
 
 /** Gathers, decides, acts, and says what it found. */
 export class MachineReconciler {
@@ -73,11 +63,13 @@ export class MachineReconciler {
   readonly #gatherer: MachineGatherer;
   readonly #machines: OwnWrites<MachineObject>;
   readonly #boots = new BootTimes();
+  readonly #kubeVirt: KubeVirtPresence;
 
   constructor(options: MachineReconcilerOptions) {
     this.#options = options;
     this.#gatherer = new MachineGatherer(options.caches, options.clock);
     this.#machines = new OwnWrites(() => options.clock.monotonic());
+    this.#kubeVirt = new KubeVirtPresence(options.client, options.caches, options.namespace);
     options.caches.machines.onChange(({ type, object }) => {
       if (type === 'deleted') this.#forget(object.metadata.uid);
     });
@@ -103,13 +95,8 @@ export class MachineReconciler {
     try {
       for (const action of decision.actions) await this.#act(machine, action, context);
     } catch (error) {
-      if (isRefused(error) || isIllTyped(error)) {
-        const why = { kind: 'stalled', reason: 'Refused', message: messageOf(error) } as const;
-        await this.#say(object, machine, decision.status, why, context);
-      } else if (isServerError(error)) {
-        const why = { kind: 'reconciling', reason: 'ApplyFailed', message: messageOf(error) } as const;
-        await this.#say(object, machine, decision.status, why, context);
-      }
+      const why = obstacleIn(error);
+      if (why !== undefined) await this.#say(object, machine, decision.status, why, context);
       throw error;
     }
     for (const tell of decision.done) recorder.record(object, tell);
@@ -175,7 +162,7 @@ export class MachineReconciler {
       return;
     }
     // Without KubeVirt there are no virtual machines to wait for.
-    if (!(await this.#isKubeVirtMissing(context.signal))) this.#throwUnlessSynced();
+    if (!(await this.#kubeVirt.isMissing(context.signal))) this.#kubeVirt.throwUnlessSynced();
     const { clock } = this.#options;
     const machine = parsedForDeletion(object);
     const deletion = deletionOf(this.#gatherer.gather(machine, FREE_SLOTS), new Date(clock.now()));
@@ -202,38 +189,13 @@ export class MachineReconciler {
     machine: LinuxKitMachine,
     context: ReconcileContext,
   ): Promise<void> {
-    if (await this.#isKubeVirtMissing(context.signal)) {
+    if (await this.#kubeVirt.isMissing(context.signal)) {
       const message = 'the API server knows no VirtualMachine: KubeVirt has to be installed';
       const why = { kind: 'stalled', reason: 'KubeVirtMissing', message } as const;
       await this.#say(object, machine, machine.status, why, context);
       throw new WaitingError('KubeVirtMissing', message, KUBEVIRT_RETRY_MS);
     }
-    this.#throwUnlessSynced();
-  }
-
-  get #hasSynced(): boolean {
-    const { virtualMachines, instances, pods, configMaps, claims, revisions } = this.#options.caches;
-    return [virtualMachines, instances, pods, configMaps, claims, revisions].every(
-      ({ hasSynced }) => hasSynced,
-    );
-  }
-
-  #throwUnlessSynced(): void {
-    if (!this.#hasSynced)
-      throw new WaitingError('NotSynced', 'the caches of virtual machines are not filled yet', SYNC_RETRY_MS);
-  }
-
-  async #isKubeVirtMissing(signal: AbortSignal): Promise<boolean> {
-    const { client, caches, namespace } = this.#options;
-    if (caches.virtualMachines.hasSynced) return false;
-    const scope = namespace === undefined ? {} : { namespace };
-    try {
-      await client.pages(VIRTUAL_MACHINES, { ...scope, signal, pageSize: 1 }).next();
-      return false;
-    } catch (error) {
-      if (isNotFound(error)) return true;
-      throw error;
-    }
+    this.#kubeVirt.throwUnlessSynced();
   }
 
   /** Says what is only known once it was tried. The event comes once a transition, not once a try. */
@@ -280,18 +242,6 @@ export class MachineReconciler {
     });
     this.#machines.remember(written);
   }
-}
-
-function isServerError(error: unknown): error is ApiError {
-  return error instanceof ApiError && error.code === 'ServerError';
-}
-
-/**
- * What does not fit the schema of the object that is applied: a refusal in all but its code, for the
- * API server answers 500 where it cannot compare what was applied with a schema.
- */
-function isIllTyped(error: unknown): boolean {
-  return isServerError(error) && error.message.includes('failed to create typed patch object');
 }
 
 /** The API server has checked it already; what does not fit was written under another schema. */
