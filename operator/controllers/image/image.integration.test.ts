@@ -29,9 +29,11 @@ import {
 } from '../../runtime/resources.ts';
 import { FolderStore } from '../../storage/folder/folder-store.ts';
 import { artifactKey, inNamespace } from '../../storage/layout.ts';
+import { BuildQueue } from './build-queue.ts';
 import { imageCaches } from './caches.ts';
 import { createImageController } from './controller.ts';
 import { IMAGES, type ImageObject, MACHINES } from './objects.ts';
+import type { QueueLimits } from './queue.ts';
 
 const signal = AbortSignal.timeout(900_000);
 const FORBIDDEN_ANYWHERE = 'never in a request';
@@ -51,7 +53,11 @@ interface Manager {
 }
 
 function startManager(
-  settings: { readonly salts?: readonly string[]; readonly graceMs?: number } = {},
+  settings: {
+    readonly salts?: readonly string[];
+    readonly graceMs?: number;
+    readonly limits?: QueueLimits;
+  } = {},
 ): Manager {
   const caches = imageCaches(client, { logger: SILENT_LOGGER });
   const events: EventToRecord[] = [];
@@ -60,6 +66,7 @@ function startManager(
       client,
       caches,
       store,
+      queue: new BuildQueue(settings.limits ?? { cluster: 0, namespace: 0 }, caches),
       salts: settings.salts ?? ['one'],
       insecureRegistries: [],
       graceMs: settings.graceMs ?? 3_600_000,
@@ -489,6 +496,37 @@ describe('a build', () => {
     expect(await jobs()).toHaveLength(0);
     await patchImage({ spec: { suspend: false } });
     await buildOnce('one');
+  });
+
+  test('waits for its turn where others are at work, and has it when one ends', async () => {
+    await manager.stop();
+    manager = startManager({ limits: { cluster: 0, namespace: 1 } });
+    await fresh();
+    const names = ['one', 'two', 'three'];
+    for (const name of names) await createImage({ config: CONFIG }, name);
+    const atWork = async (): Promise<readonly string[]> =>
+      (await jobs())
+        .filter((job) => !job.status?.conditions?.some(({ type }) => type === 'Complete'))
+        .map(({ metadata }) => metadata.name);
+    const built: string[] = [];
+    for (const _ of names) {
+      const waiting = names.length - built.length - 1;
+      await until(`${waiting} builds that wait`, async () => {
+        const said = await Promise.all(
+          names.map(async (name) => condition(await status(name), 'Reconciling')?.message ?? ''),
+        );
+        return said.filter((text) => text.startsWith('waits for its turn')).length === waiting;
+      });
+      const [job, ...more] = await until('a Job', async () => {
+        const found = await atWork();
+        return found.length > 0 && found;
+      });
+      expect(more).toEqual([]);
+      const name = names.find((each) => job?.startsWith(`${each}-`)) ?? '';
+      await buildOnce(name, name);
+      built.push(name);
+    }
+    expect(built.toSorted()).toEqual(names.toSorted());
   });
 
   test('of an upgraded engine is made anew', async () => {
