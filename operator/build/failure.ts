@@ -31,6 +31,7 @@ export class BuildError extends CodedError<BuildFailureReason> {
 const OCI_REASONS: Readonly<Record<OciErrorCode, BuildFailureReason>> = {
   InvalidReference: 'InvalidLinuxKitConfig',
   InvalidCredentials: 'RegistryUnauthorized',
+  InvalidProxy: 'RegistryUnreachable',
   ImageNotFound: 'ImageNotFound',
   PlatformMissing: 'ImageNotFound',
   RegistryUnreachable: 'RegistryUnreachable',

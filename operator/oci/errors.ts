@@ -4,7 +4,8 @@ import { CodedError } from '../errors.ts';
  * What can go wrong with images:
  *
  * - `InvalidReference`: the text is no image reference.
- * - `InvalidCredentials`: a docker configuration or pull secret cannot be read.
+ * - `InvalidCredentials`: a docker configuration or pull secret cannot be read. `InvalidProxy`: the address of a
+ *   proxy is none.
  * - `ImageNotFound`, `RegistryUnreachable`, `RegistryUnauthorized`, `RegistryRefused`, `TooManyRedirects`:
  *   what the registry answered, or that it did not.
  * - `InvalidManifest`, `PlatformMissing`, `UnsupportedMediaType`: what it served cannot be used.
@@ -16,6 +17,7 @@ import { CodedError } from '../errors.ts';
 export type OciErrorCode =
   | 'InvalidReference'
   | 'InvalidCredentials'
+  | 'InvalidProxy'
   | 'ImageNotFound'
   | 'RegistryUnreachable'
   | 'RegistryUnauthorized'

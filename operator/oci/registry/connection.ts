@@ -1,7 +1,8 @@
 import { getCACertificates } from 'node:tls';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { CodedError, messageOf } from '../../errors.ts';
 import type { RegistryLimits } from './limits.ts';
+import { type ProxySettings, proxyFor } from './proxy.ts';
 
 /** A request as it goes over the wire once: no authentication, no redirect, no second try. */
 export interface WireRequest {
@@ -29,18 +30,25 @@ export class Connections implements AsyncDisposable {
   readonly #authorities: ReadonlyMap<string, string>;
   readonly #limits: RegistryLimits;
   readonly #connections: number;
-  readonly #agents = new Map<string, Agent>();
+  readonly #proxy: ProxySettings;
+  readonly #agents = new Map<string, Dispatcher>();
 
-  constructor(authorities: ReadonlyMap<string, string>, connections: number, limits: RegistryLimits) {
+  constructor(
+    authorities: ReadonlyMap<string, string>,
+    connections: number,
+    limits: RegistryLimits,
+    proxy: ProxySettings = { exempt: [] },
+  ) {
     this.#authorities = authorities;
     this.#connections = connections;
     this.#limits = limits;
+    this.#proxy = proxy;
   }
 
   /** Throws {@link ConnectionError}, or the signal's reason. */
   async send({ method, url, headers, body, signal, registry }: WireRequest): Promise<WireResponse> {
     try {
-      const response = await this.#agent(registry).request({
+      const response = await this.#agent(registry, proxyFor(url, this.#proxy)).request({
         origin: url.origin,
         path: url.pathname + url.search,
         method,
@@ -58,24 +66,36 @@ export class Connections implements AsyncDisposable {
     }
   }
 
-  #agent(registry: string): Agent {
-    const authority = this.#authorities.get(registry);
-    const key = authority === undefined ? '' : registry;
+  #agent(registry: string, proxy: URL | undefined): Dispatcher {
+    const own = this.#authorities.has(registry) ? registry : '*';
+    const key = `${own} ${proxy?.href ?? ''}`;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = new Agent({
-        allowH2: false,
-        connections: this.#connections,
-        headersTimeout: this.#limits.idleTimeout,
-        bodyTimeout: this.#limits.idleTimeout,
-        connect: {
-          timeout: this.#limits.connectTimeout,
-          ...(authority !== undefined && { ca: [...getCACertificates('default'), authority] }),
-        },
-      });
+      agent = this.#newAgent(this.#authorities.get(own), proxy);
       this.#agents.set(key, agent);
     }
     return agent;
+  }
+
+  #newAgent(authority: string | undefined, proxy: URL | undefined): Dispatcher {
+    const { connectTimeout, idleTimeout } = this.#limits;
+    const tls = authority === undefined ? {} : { ca: [...getCACertificates('default'), authority] };
+    const options = {
+      allowH2: false,
+      connections: this.#connections,
+      headersTimeout: idleTimeout,
+      bodyTimeout: idleTimeout,
+    };
+    if (proxy === undefined) return new Agent({ ...options, connect: { timeout: connectTimeout, ...tls } });
+    return new ProxyAgent({
+      ...options,
+      uri: proxy.href,
+      connectTimeout,
+      requestTls: tls,
+      // The proxy's own certificate may come from the authority that is meant for everything.
+      proxyTls: tls,
+      clientFactory: (origin, own) => new Pool(origin, { ...own, ...options }),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

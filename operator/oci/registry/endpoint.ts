@@ -20,7 +20,10 @@ export interface EndpointOptions {
   readonly insecureRegistries?: readonly string[];
   /** For a registry, what is asked before it, in order: `host[:port][/path]`. */
   readonly mirrors?: ReadonlyMap<string, readonly string[]>;
-  /** PEM certificates of the authorities that a registry's certificate may come from, besides the system's. */
+  /**
+   * PEM certificates of the authorities that a registry's certificate may come from, besides the system's; under `*`
+   * for all registries that have none of their own, and for whatever these redirect to.
+   */
   readonly certificateAuthorities?: ReadonlyMap<string, string>;
 }
 

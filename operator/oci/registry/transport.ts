@@ -50,6 +50,7 @@ export class Transport implements AsyncDisposable {
       options.certificateAuthorities ?? new Map(),
       options.connections ?? 8,
       this.limits,
+      options.proxy,
     );
     this.#tokens = new Tokens({
       credentials: this.#credentials,
