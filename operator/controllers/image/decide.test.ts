@@ -427,6 +427,9 @@ describe('with other builds at work', () => {
     const begins = world.reconcile();
     expect([kinds(begins), reasons(begins)]).toEqual([['startBuild'], ['Building']]);
     expect(begins.status.build?.startTime).toBe(waits.status.build?.startTime);
+    // What it waited for others does not lengthen the pauses between its own tries.
+    const since = begins.status.conditions?.find(({ type }) => type === 'Reconciling')?.lastTransitionTime;
+    expect(Date.parse(since ?? '')).toBe(world.now);
     expect(reasons(world.reconcile())).toEqual([]);
   });
 

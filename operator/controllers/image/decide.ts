@@ -1,4 +1,4 @@
-import { findCondition, READY, RECONCILING } from '../../api/conditions.ts';
+import { findCondition, READY } from '../../api/conditions.ts';
 import type { ImageStatus } from '../../api/image.ts';
 import { BUILD_REASON_MEANINGS, type ImageReason } from '../../api/reasons.ts';
 import { canonicalJson } from './canonical.ts';
@@ -6,7 +6,7 @@ import type { Attempt } from './job.ts';
 import type { JobView } from './job-view.ts';
 import { judge, type Verdict } from './rules.ts';
 import type { Snapshot } from './snapshot.ts';
-import { placeText, QUEUED, statusOf } from './status.ts';
+import { hasTurn, placeText, statusOf } from './status.ts';
 
 /** Changes to the cluster besides the status. Each may be done twice, and by two, without harm. */
 export type Action =
@@ -161,12 +161,6 @@ function eventsOf(snapshot: Snapshot, verdict: Verdict, status: ImageStatus): re
   const summary = changedSummary(before, status);
   if (summary !== undefined) events.push(summary);
   return events;
-}
-
-/** It waited, and now its Job is made. */
-function hasTurn(before: ImageStatus, verdict: Verdict): boolean {
-  const said = findCondition(before.conditions, RECONCILING);
-  return verdict.kind === 'start' && said?.reason === 'BuildQueued' && said.message !== QUEUED.message;
 }
 
 function successOf(verdict: Verdict & { readonly kind: 'adopt' }, before: string | undefined): ImageEvent {

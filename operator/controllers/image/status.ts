@@ -35,10 +35,11 @@ export function statusOf(snapshot: Snapshot, verdict: Verdict): ImageStatus {
   const lastRefresh =
     verdict.kind === 'adopt' && snapshot.refresh.tick !== '' ? snapshot.refresh.tick : before.lastRefresh;
 
-  // Since when it reconciles is since when this build is wanted; the retries' waits are measured by it.
+  // Since when it reconciles is since when this build is wanted, and not held up by others; the retries'
+  // waits are measured by it.
   const anew =
     (verdict.kind === 'start' || verdict.kind === 'queued') &&
-    build?.hash !== before.build?.hash &&
+    (build?.hash !== before.build?.hash || hasTurn(before, verdict)) &&
     before.lastFailure?.buildHash !== build?.hash;
   const conditions = anew ? removeCondition(before.conditions ?? [], RECONCILING) : before.conditions;
   const findings = findingsOf(snapshot, verdict, lastFailure);
@@ -190,7 +191,13 @@ function findingsOf(snapshot: Snapshot, verdict: Verdict, lastFailure: LastFailu
 }
 
 /** Nothing but the making of the Job is missing. */
-export const QUEUED: Because = { reason: 'BuildQueued', message: 'the build Job is being made' };
+const QUEUED: Because = { reason: 'BuildQueued', message: 'the build Job is being made' };
+
+/** It waited for others, and now its Job is made. */
+export function hasTurn(before: ImageStatus, verdict: Verdict): boolean {
+  const said = findCondition(before.conditions, RECONCILING);
+  return verdict.kind === 'start' && said?.reason === 'BuildQueued' && said.message !== QUEUED.message;
+}
 
 /** Place and limit, as a condition and an event tell it. */
 export function placeText({ position, of, full, running }: Place): string {
