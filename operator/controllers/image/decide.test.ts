@@ -33,6 +33,13 @@ const onlyJob = (): string => {
   expect(others).toEqual([]);
   return name ?? '';
 };
+/** A queue with room for two builds. */
+const othersAtWork = (running: number): QueueView => ({
+  now: world.now,
+  waiting: [],
+  running: new Map([['other', running]]),
+  limits: { cluster: 2, namespace: 0 },
+});
 /** Builds to the end, as things go when all goes well. */
 function built(): void {
   world.reconcile();
@@ -268,6 +275,7 @@ describe('whatever happens in whatever order', () => {
     record({ kind: constant('pass' as const), ms: constantFrom(1_000, 61_000, 3_600_000, 30 * 3_600_000) }),
     record({ kind: constant('configMap' as const), version: constantFrom('1', '2', undefined) }),
     record({ kind: constant('storage' as const), answers: boolean() }),
+    record({ kind: constant('others' as const), atWork: integer({ min: 0, max: 2 }) }),
     constant({ kind: 'upstream' as const }),
     constant({ kind: 'delete jobs' as const }),
     constant({ kind: 'lose artifacts' as const }),
@@ -304,6 +312,9 @@ describe('whatever happens in whatever order', () => {
       case 'storage':
         world.storageAnswers = each.answers;
         break;
+      case 'others':
+        world.queue = othersAtWork(each.atWork);
+        break;
       case 'upstream':
         world.upstream++;
         break;
@@ -332,6 +343,7 @@ describe('whatever happens in whatever order', () => {
     expect(starts.length).toBeLessThanOrEqual(1);
     if (starts.length > 0) {
       expect(world.spec['suspend']).not.toBe(true);
+      expect(world.queue?.running.get('other') ?? 0).toBeLessThan(2);
       // Written down before it is done, or a manager killed in between would leave a Job that nobody awaits.
       expect(status.build?.job).toBe((starts[0] as { attempt: { name: string } }).attempt.name);
     }
@@ -360,6 +372,7 @@ describe('whatever happens in whatever order', () => {
         world = new ImageWorld();
         for (const each of steps) happen(each);
         world.storageAnswers = true;
+        world.queue = othersAtWork(1);
         world.configMap = '9';
         world.changeSpec({ suspend: false, config: config(9) });
         for (let pass = 0; pass < 12; pass++) {
@@ -402,15 +415,8 @@ describe('whatever happens in whatever order', () => {
 });
 
 describe('with other builds at work', () => {
-  const view = (running: number): QueueView => ({
-    now: world.now,
-    waiting: [],
-    running: new Map([['other', running]]),
-    limits: { cluster: 2, namespace: 0 },
-  });
-
   test('a build waits for its turn, says which it is, and begins when there is room', () => {
-    world.queue = view(2);
+    world.queue = othersAtWork(2);
     const waits = world.reconcile();
     expect(kinds(waits)).toEqual([]);
     expect(reasons(waits)).toEqual(['BuildQueued']);
@@ -423,7 +429,7 @@ describe('with other builds at work', () => {
     const again = world.reconcile();
     expect([again.statusChanged, reasons(again)]).toEqual([false, []]);
     world.now += 60_000;
-    world.queue = view(1);
+    world.queue = othersAtWork(1);
     const begins = world.reconcile();
     expect([kinds(begins), reasons(begins)]).toEqual([['startBuild'], ['Building']]);
     expect(begins.status.build?.startTime).toBe(waits.status.build?.startTime);
@@ -434,7 +440,7 @@ describe('with other builds at work', () => {
   });
 
   test('what waits is given up when the image is suspended', () => {
-    world.queue = view(2);
+    world.queue = othersAtWork(2);
     world.reconcile();
     world.changeSpec({ suspend: true });
     expect(world.reconcile().status.build).toBeUndefined();
@@ -443,7 +449,7 @@ describe('with other builds at work', () => {
   test('a refresh that waits leaves the image ready', () => {
     built();
     world.now += 26 * 3_600_000;
-    world.queue = view(2);
+    world.queue = othersAtWork(2);
     const decision = world.reconcile();
     expect(decision.verdict).toBe('queued');
     expect(decision.status.build?.reason).toBe('Refresh');
