@@ -1,9 +1,11 @@
+import { array, assert, constant, constantFrom, integer, oneof, property, record } from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Stored } from '../../runtime/objects.ts';
 import type { Job } from '../../runtime/resources.ts';
 import { BuildQueue } from './build-queue.ts';
 import { imageObject, NOW } from './image-under-test.ts';
 import type { ImageObject } from './objects.ts';
+import { placeInQueue, type WaitingBuild } from './queue.ts';
 
 function image(name: string, reason = 'BuildQueued', metadata: object = {}): Stored<ImageObject> {
   const condition = { type: 'Reconciling', status: 'True', reason, message: '' };
@@ -22,6 +24,10 @@ function job(name: string, ended = false): Stored<Job> {
 function queueOf(images: readonly Stored<ImageObject>[], jobs: Stored<Job>[], limit = 1): BuildQueue {
   const limits = { cluster: limit, namespace: 0 };
   return new BuildQueue(limits, { images: { list: () => images }, jobs: { list: () => jobs } });
+}
+
+function build(name: string): WaitingBuild {
+  return { key: `tenant/${name}`, namespace: 'tenant', reason: 'Created', since: NOW - 60_000 };
 }
 
 const A = { namespace: 'tenant', name: 'a' };
@@ -63,4 +69,50 @@ test('a place that was not made use of is given back', () => {
   queue.reserve(A, 'a-job', NOW);
   expect(queue.admitted(NOW + 30_000).size).toBe(0);
   expect([...queue.admitted(NOW + 61_000)]).toEqual(['tenant/a']);
+});
+
+test('however late the cache is, no more Jobs are at work than may be, and all have their turn', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const step = oneof(
+    record({ kind: constant('reconcile' as const), name: constantFrom(...names) }),
+    record({ kind: constant('end' as const), name: constantFrom(...names) }),
+    constant({ kind: 'catch up' as const }),
+  );
+  assert(
+    property(array(step, { maxLength: 60 }), integer({ min: 1, max: 3 }), (steps, limit) => {
+      const made = new Map<string, 'active' | 'ended'>();
+      const seen: Stored<Job>[] = [];
+      const queue = queueOf(
+        names.map((name) => image(name)),
+        seen,
+        limit,
+      );
+      const reconcile = (name: string): void => {
+        const view = queue.viewFor({ namespace: 'tenant', name }, NOW);
+        const place = view && placeInQueue(view, build(name));
+        if (place !== undefined || seen.some(({ metadata }) => metadata.name === `${name}-job`)) return;
+        queue.reserve({ namespace: 'tenant', name }, `${name}-job`, NOW);
+        if (!made.has(name)) made.set(name, 'active');
+      };
+      const catchUp = (): void => {
+        const jobs = [...made].map(([name, state]) => job(`${name}-job`, state === 'ended'));
+        seen.splice(0, seen.length, ...jobs);
+      };
+      const end = (name: string): void => {
+        if (made.has(name)) made.set(name, 'ended');
+      };
+      for (const each of steps) {
+        if (each.kind === 'reconcile') reconcile(each.name);
+        else if (each.kind === 'end') end(each.name);
+        else catchUp();
+        expect([...made.values()].filter((state) => state === 'active').length).toBeLessThanOrEqual(limit);
+      }
+      for (const _ of names) {
+        for (const name of names) end(name);
+        catchUp();
+        for (const key of queue.admitted(NOW)) reconcile(key.slice('tenant/'.length));
+      }
+      expect([...made.keys()].toSorted()).toEqual(names);
+    }),
+  );
 });
