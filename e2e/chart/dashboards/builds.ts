@@ -77,6 +77,25 @@ export const BUILDS: Dashboard = {
       ],
     },
     {
+      title: 'Queue',
+      panels: [
+        {
+          title: 'Waiting for their turn',
+          description: 'user: created, changed, asked for. operator: refresh, new engine.',
+          kind: 'timeseries',
+          unit: 'short',
+          width: 24,
+          stack: true,
+          queries: [
+            {
+              expr: `max by (priority) (linuxkit_image_build_queue_depth{${M}})`,
+              legend: '{{priority}}',
+            },
+          ],
+        },
+      ],
+    },
+    {
       title: 'Results',
       panels: [
         {
