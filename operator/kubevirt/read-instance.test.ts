@@ -59,6 +59,8 @@ describe('phase', () => {
     ['nothing there', undefined, undefined, 'Missing'],
     ['just made', vm(), undefined, 'Pending'],
     ['halted', vm({ printableStatus: 'Stopped' }, 'Halted'), undefined, 'Stopped'],
+    ['made, and not in our copy yet', vm({ created: true }, 'RerunOnFailure'), undefined, 'Starting'],
+    ['halted, and not gone from its status yet', vm({ created: true }, 'Halted'), undefined, 'Stopped'],
     [
       'being deleted',
       { ...vm(), metadata: { ...rendered.metadata, deletionTimestamp: 'x' } },

@@ -107,6 +107,8 @@ function phaseWithoutInstance(vm: VirtualMachine | undefined, troubled: boolean)
   if (troubled) return 'Failing';
   // Between stop and start, KubeVirt says Stopped of a machine that is being restarted.
   if ((vm?.status?.stateChangeRequests?.length ?? 0) > 0) return 'Starting';
+  // An instance that KubeVirt has made and our copy does not show yet: it does not rest.
+  if (vm?.status?.created === true && vm.spec.runStrategy !== 'Halted') return 'Starting';
   return vm?.spec.runStrategy === 'Always' ? 'Pending' : 'Stopped';
 }
 

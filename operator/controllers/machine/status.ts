@@ -26,6 +26,9 @@ export interface StatusInput {
   readonly now: Date;
 }
 
+/** The schema allows no more; it is as many as there may be replicas. */
+const ROWS_CEILING = 1000;
+
 export function statusOf(input: StatusInput): MachineStatus {
   const { snapshot, course, members, surplus, revisions, now } = input;
   const { machine } = snapshot;
@@ -59,7 +62,7 @@ export function statusOf(input: StatusInput): MachineStatus {
     machines: [
       ...members.map((member) => rowOf(machine, course, member, now)),
       ...surplus.map((vm) => surplusRow(snapshot, vm)).reverse(),
-    ],
+    ].slice(0, ROWS_CEILING),
     ...(token === undefined ? {} : { lastHandledRestart: token }),
     ...course.requests.handled,
   };
