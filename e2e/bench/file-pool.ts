@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import type { Entry } from '../images/entry.ts';
 import { Failure } from '../progress/failure.ts';
 
-/** Larger files are left out: a single one would be half of a set. In bytes. */
-const LARGEST_FILE = 64 * 1024 * 1024;
+/** Larger files are left out: a single one would be half of an image. In bytes. */
+const LARGEST_FILE = 16 * 1024 * 1024;
 
 /**
  * Where the files of the sets come from, in this order: what any machine has that this project

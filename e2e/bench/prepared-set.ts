@@ -13,7 +13,7 @@ import { FilePool } from './file-pool.ts';
 import { type ImageSet, type SetImage, SMALL_SERVICE } from './image-sets.ts';
 
 /** Counts up when the sets are made in another way, so that those in the cache are made anew. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** A set of images as blobs in a folder, ready to be pushed. */
 export interface PreparedSet {
