@@ -3,6 +3,7 @@ import { expect, inject, test } from 'vitest';
 import { auditFiles } from '../cluster/audit.ts';
 import {
   type Artifact,
+  condition,
   createNamespace,
   eventually,
   image,
@@ -28,6 +29,7 @@ const RARE: Readonly<Record<string, string>> = {
   'update linuxkitimages/finalizers.linuxkit.dev': 'asked for by an admission plug-in that is off by default',
   'update linuxkitmachines/finalizers.linuxkit.dev':
     'asked for by an admission plug-in that is off by default',
+  'patch controllerrevisions.apps': 'a machine that goes back to a revision which it had before',
   'delete virtualmachineinstances.kubevirt.io': 'an instance that is stuck on a bad digest',
   'patch events.events.k8s.io': 'an event that repeats within minutes',
 };
@@ -58,14 +60,27 @@ test('a life of images and machines, so that there is something to compare', asy
     config.init = [`${REGISTRY}/linuxkit/nothing:1`];
   });
   const disk = { name: 'data', volumeClaimTemplate: { resources: { requests: { storage: '64Mi' } } } };
+  const store = (whenDeleted: 'Retain' | 'Delete') =>
+    linuxkitMachine(NAMESPACE, 'store', {
+      imageRef: { name: 'web' },
+      disks: [disk],
+      persistentVolumeClaimRetentionPolicy: { whenDeleted, whenScaled: 'Delete' },
+    });
   await kubectl.apply(
     [
       linuxkitImage(NAMESPACE, 'web', { config: linuxkitConfig('one'), historyLimit: 1 }),
       linuxkitImage(NAMESPACE, 'broken', { config: broken }),
       linuxkitImage(NAMESPACE, 'waiting', {
-        configFrom: { configMapKeyRef: { name: 'not-there', key: 'web.yml' } },
+        configFrom: { secretKeyRef: { name: 'not-there', key: 'web.yml' } },
       }),
-      linuxkitMachine(NAMESPACE, 'web', { metadata: { hostname: 'web' }, terminationGracePeriodSeconds: 1 }),
+      linuxkitMachine(NAMESPACE, 'web', {
+        metadata: { hostname: 'web' },
+        terminationGracePeriodSeconds: 1,
+        // With it a machine is moved by a restart, and not by deleting its instance.
+        runStrategy: 'RerunOnFailure',
+        revisionHistoryLimit: 0,
+      }),
+      store('Retain'),
     ],
     within(30),
   );
@@ -75,10 +90,12 @@ test('a life of images and machines, so that there is something to compare', asy
     return status?.lastFailure;
   });
   await machineReady(NAMESPACE, 'web', first);
+  await eventually('the waiting image to say what for', 60, async () =>
+    condition(await image(NAMESPACE, 'waiting'), 'Ready')?.message.includes('not-there'),
+  );
 
-  const store = linuxkitMachine(NAMESPACE, 'store', { imageRef: { name: 'web' }, disks: [disk] });
   await kubectl.apply(
-    [linuxkitImage(NAMESPACE, 'web', { config: linuxkitConfig('two'), historyLimit: 1 }), store],
+    [linuxkitImage(NAMESPACE, 'web', { config: linuxkitConfig('two'), historyLimit: 1 }), store('Delete')],
     within(30),
   );
   const second = await eventually('a second artifact', 180, async () => {
@@ -86,9 +103,19 @@ test('a life of images and machines, so that there is something to compare', asy
     return status?.artifact?.digest === first.digest ? undefined : status?.artifact;
   });
   await machineReady(NAMESPACE, 'web', second);
-  await kubectl.run([`--namespace=${NAMESPACE}`, 'scale', 'linuxkitmachine/web', '--replicas=0'], within(20));
   await kubectl.run(
-    [`--namespace=${NAMESPACE}`, 'wait', '--for=delete', 'virtualmachine/web-0', '--timeout=60s'],
+    [`--namespace=${NAMESPACE}`, 'scale', 'linuxkitmachine/web', 'linuxkitmachine/store', '--replicas=0'],
+    within(20),
+  );
+  await kubectl.run(
+    [
+      `--namespace=${NAMESPACE}`,
+      'wait',
+      '--for=delete',
+      'virtualmachine/web-0',
+      'virtualmachine/store-0',
+      '--timeout=60s',
+    ],
     within(70),
   );
   await kubectl.run(
