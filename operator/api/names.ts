@@ -49,6 +49,8 @@ export const BUILD_PATHS = {
   config: '/etc/linuxkit/config',
   /** `files` taken from ConfigMap and Secret keys: one folder an entry, named by its index. */
   files: '/etc/linuxkit/files',
+  /** Keys and trusted root of `verification` that come from ConfigMaps: `keys/<index>/<key>`, `trusted-root/<key>`. */
+  verification: '/etc/linuxkit/verification',
   /** One folder a pull secret, named by the Secret, holding `.dockerconfigjson`. */
   pullSecrets: '/etc/linuxkit/pull-secrets',
   /** The projected token for {@link ARTIFACT_AUDIENCE}. */

@@ -1,7 +1,25 @@
+import type { TrustedIdentity } from '../oci/signatures/policy.ts';
 import type { Architecture } from './record.ts';
 
+/** How builds speak to registries, whatever they pull. */
+export interface RegistrySettings {
+  /** Registries that may be spoken to over plain HTTP besides loopback, `host[:port]`. */
+  readonly insecureRegistries: readonly string[];
+  /** For a registry, what is asked before it, in order: `host[:port][/path]`. */
+  readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
+  /** PEM certificates of authorities by registry, `*` for all, besides the system's. */
+  readonly registryAuthorities?: Readonly<Record<string, string>>;
+}
+
+/** `spec.verification`; files are below `BUILD_PATHS.verification`. */
+export interface VerificationRequest {
+  readonly publicKeys: readonly ({ readonly pem: string } | { readonly file: string })[];
+  readonly identities: readonly TrustedIdentity[];
+  readonly trustedRoot?: string;
+}
+
 /** What the image controller hands to a build pod, as JSON in a ConfigMap. Holds no secret. */
-export interface BuildRequest {
+export interface BuildRequest extends RegistrySettings {
   readonly schema: 'linuxkit.dev/build-request/v1';
   readonly namespace: string;
   readonly image: string;
@@ -14,6 +32,5 @@ export interface BuildRequest {
   /** Folders below `BUILD_PATHS.pullSecrets`. */
   readonly pullSecrets: readonly string[];
   readonly endpoint: { readonly url: string; readonly caBundle: string };
-  /** Registries that may be spoken to over plain HTTP besides loopback, `host[:port]`. */
-  readonly insecureRegistries: readonly string[];
+  readonly verification?: VerificationRequest;
 }

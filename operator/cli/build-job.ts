@@ -14,9 +14,13 @@ import type { LinuxKitConfig } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
 import { type DockerConfig, parseDockerConfig } from '../oci/registry/docker-config.ts';
+import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
+import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import { PresignedStore } from '../storage/endpoint/presigned-store.ts';
 import { textReport } from './build-report.ts';
 import { errorText, stopSignal } from './exit.ts';
+import { registryOptions } from './registry-flags.ts';
+import { readTrustFile } from './trust-files.ts';
 import { engineName } from './version.ts';
 
 /** Folders and files of a build pod; {@link BUILD_PATHS} outside tests. */
@@ -77,8 +81,13 @@ async function buildAndPublish(
   const request = await readRequest(paths.request);
   const config = await readConfig(request, paths);
   const credentials = new CredentialStore(await readPullSecrets(request, paths));
-  const { insecureRegistries } = request;
-  await using images = new RegistryClient({ credentials, insecureRegistries, userAgent: engineName() });
+  const verification = await readVerification(request, paths);
+  await using images = new RegistryClient({
+    ...registryOptions(request),
+    credentials,
+    proxy: proxyFromEnvironment(process.env),
+    userAgent: engineName(),
+  });
   await using store = new PresignedStore({ ...request.endpoint, tokenFile: paths.token });
   const workFolder = await mkdtemp(join(paths.work, 'build-'));
   try {
@@ -92,6 +101,7 @@ async function buildAndPublish(
           mode: Number.parseInt(mode ?? '0600', 8),
           source: join(paths.files, file),
         })),
+        ...(verification === undefined ? {} : { verification }),
       },
       {
         images,
@@ -151,6 +161,22 @@ async function readConfig({ config }: BuildRequest, paths: BuildPaths): Promise<
   if ('inline' in config) return parseLinuxKitObject(config.inline, options);
   const text = await readFile(join(paths.config, config.file), 'utf8');
   return parseLinuxKit(text, { ...options, source: config.file });
+}
+
+async function readVerification(
+  { verification }: BuildRequest,
+  paths: BuildPaths,
+): Promise<VerificationPolicy | undefined> {
+  if (verification === undefined) return undefined;
+  const { publicKeys, identities, trustedRoot } = verification;
+  const read = (file: string): Promise<string> => readTrustFile(join(paths.verification, file));
+  return {
+    publicKeys: await Promise.all(
+      publicKeys.map(async (key) => ('pem' in key ? key.pem : await read(key.file))),
+    ),
+    identities,
+    ...(trustedRoot === undefined ? {} : { trustedRoot: await read(trustedRoot) }),
+  };
 }
 
 async function readPullSecrets(

@@ -9,11 +9,22 @@ import { formatProblem, LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { type LinuxKitSource, parseLinuxKitFiles } from '../linuxkit/parse.ts';
 import { RegistryClient } from '../oci/client.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
+import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
+import type { TrustedIdentity } from '../oci/signatures/policy.ts';
 import { FolderStore } from '../storage/folder/folder-store.ts';
 import { formatSize, textReport } from './build-report.ts';
 import { dockerConfigPath, readDockerConfig } from './docker-config-file.ts';
 import { exitWithError, stopSignal } from './exit.ts';
 import { OutputFolder } from './output-folder.ts';
+import {
+  type AuthorityFlags,
+  authorityFlag,
+  type MirrorFlags,
+  mirrorFlag,
+  readAuthorities,
+  registryOptions,
+} from './registry-flags.ts';
+import { identityFlag, policyOfFlags } from './trust-files.ts';
 import { engineName } from './version.ts';
 
 interface Flags {
@@ -22,6 +33,11 @@ interface Flags {
   readonly compression: 'auto' | 'gzip' | 'zstd';
   readonly cache?: string;
   readonly insecureRegistry: readonly string[];
+  readonly registryMirror?: MirrorFlags;
+  readonly registryCa?: AuthorityFlags;
+  readonly verifyKey: readonly string[];
+  readonly verifyIdentity: readonly TrustedIdentity[];
+  readonly trustedRoot?: string;
   readonly quiet: boolean;
 }
 
@@ -33,7 +49,7 @@ export function registerBuild(program: Command): void {
     .description(
       'Builds the LinuxKit configuration in FILE and writes kernel, initrd.img, cmdline and build.json to a folder. ' +
         'Several files are merged in their order; - is standard input. Registries on loopback are spoken to ' +
-        'over plain HTTP, and credentials are those of docker login.',
+        'over plain HTTP, credentials are those of docker login, and HTTP_PROXY, HTTPS_PROXY and NO_PROXY are heeded.',
     )
     .argument('<file...>', 'LinuxKit YAML, or - for standard input')
     .requiredOption(
@@ -55,6 +71,29 @@ export function registerBuild(program: Command): void {
       append,
       [],
     )
+    .option(
+      '--registry-mirror <registry=mirror>',
+      'host[:port][/path] that is asked before the registry itself (repeatable, in their order)',
+      mirrorFlag,
+    )
+    .option(
+      '--registry-ca <registry=file>',
+      "authorities of a registry's certificate in PEM; * for all registries (repeatable)",
+      authorityFlag,
+    )
+    .option(
+      '--verify-key <file>',
+      'public key of cosign; images that trust names must be signed with one of them (repeatable)',
+      append,
+      [],
+    )
+    .option(
+      '--verify-identity <issuer,subject>',
+      'who may have signed without a key; /…/ is a regular expression for all of it (repeatable)',
+      identityFlag,
+      [],
+    )
+    .option('--trusted-root <file>', 'trusted_root.json of the sigstore deployment, for identities')
     .option('-q, --quiet', 'say nothing but what goes wrong', false)
     .action(runBuild);
 }
@@ -70,10 +109,25 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
     const sources = await Promise.all(files.map(readSource));
     const config = parseLinuxKitFiles(sources, { allowSource: true, requireKernel: true });
     const credentials = new CredentialStore(await readDockerConfig(dockerConfigPath(process.env)));
+    const verification = await policyOfFlags(flags);
     await using output = await OutputFolder.open(flags.output);
-    await using images = new RegistryClient({ credentials, insecureRegistries: flags.insecureRegistry });
+    await using images = new RegistryClient({
+      ...registryOptions({
+        insecureRegistries: flags.insecureRegistry,
+        registryMirrors: flags.registryMirror,
+        registryAuthorities: await readAuthorities(flags.registryCa ?? {}),
+      }),
+      credentials,
+      proxy: proxyFromEnvironment(process.env),
+    });
     const result = await build(
-      { config, architecture: flags.arch, compression: flags.compression, files: [] },
+      {
+        config,
+        architecture: flags.arch,
+        compression: flags.compression,
+        files: [],
+        ...(verification === undefined ? {} : { verification }),
+      },
       {
         images,
         ...(flags.cache === undefined ? {} : { cache: new FolderStore(flags.cache) }),

@@ -27,6 +27,7 @@ import { s3OptionsFromEnvironment } from '../../storage/s3/options.ts';
 import { S3Store } from '../../storage/s3/s3-store.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
+import { readAuthorities } from '../registry-flags.ts';
 import { engineName, engineVersion } from '../version.ts';
 import { ArtifactEndpoint } from './artifact-endpoint.ts';
 import { countImageStates, oldestBuildSeconds } from './image-states.ts';
@@ -143,6 +144,11 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     run('serving certificate', endpoint.run(signal));
     metrics.onScrape(() => metrics.endpoint.certificateEnds(endpoint.expiresAt / 1000));
 
+    const registries = {
+      insecureRegistries: settings.insecureRegistry,
+      registryMirrors: settings.registryMirror,
+      registryAuthorities: await readAuthorities(settings.registryCa),
+    };
     const recorder = (name: string): ApiEventRecorder => {
       const made = new ApiEventRecorder(client, {
         controller: `${GROUP}/${name}`,
@@ -162,7 +168,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
           metrics: metrics.images,
           queue,
           salts: ENGINE_SALTS,
-          insecureRegistries: settings.insecureRegistry,
+          registries,
           graceMs: settings.artifactGrace,
           jobTtlMs: settings.jobTtl,
           // Build pods upload to storage itself, whose authority they must trust too.
@@ -176,6 +182,11 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
             resources: settings.builderResources,
             workSize: settings.builderWorkSize,
             nodeSelector: settings.builderNodeSelector,
+            proxy: {
+              ...(settings.builderHttpProxy === undefined ? {} : { http: settings.builderHttpProxy }),
+              ...(settings.builderHttpsProxy === undefined ? {} : { https: settings.builderHttpsProxy }),
+              ...(settings.builderNoProxy === undefined ? {} : { none: settings.builderNoProxy }),
+            },
           },
         },
         { logger, metrics, workers: settings.workers },

@@ -35,6 +35,8 @@ test('with what must be given, the rest has sensible defaults', () => {
     builderWorkSize: '20Gi',
     builderNodeSelector: {},
     insecureRegistry: [],
+    registryMirror: {},
+    registryCa: {},
     bootRegistry: '127.0.0.1:5117',
     jobTtl: 3_600_000,
     artifactGrace: 3_600_000,
@@ -58,12 +60,26 @@ test('what is given replaces defaults, and repeated flags add up', () => {
     '--builder-node-selector=c=',
     '--insecure-registry=one:5000',
     '--insecure-registry=two',
+    '--registry-mirror=docker.io=mirror.example/hub',
+    '--registry-mirror=docker.io=other.example:5000',
+    '--registry-mirror=quay.io=mirror.example/quay',
+    '--registry-ca=mirror.example=/ca/mirror.pem',
+    '--registry-ca=*=/ca/all.pem',
+    '--builder-https-proxy=http://proxy.example:3128',
+    '--builder-no-proxy=.svc,10.0.0.0/8',
     '--job-ttl=90s',
   ]);
   expect(settings).toMatchObject({
     builderResources: { limits: { memory: '2Gi', cpu: 2 } },
     builderNodeSelector: { a: 'b', c: '' },
     insecureRegistry: ['one:5000', 'two'],
+    registryMirror: {
+      'docker.io': ['mirror.example/hub', 'other.example:5000'],
+      'quay.io': ['mirror.example/quay'],
+    },
+    registryCa: { 'mirror.example': '/ca/mirror.pem', '*': '/ca/all.pem' },
+    builderHttpsProxy: 'http://proxy.example:3128',
+    builderNoProxy: '.svc,10.0.0.0/8',
     jobTtl: 90_000,
   });
   expect(settings.builderResources).not.toHaveProperty('requests');
@@ -75,6 +91,7 @@ test('variables of the environment stand for flags, lists with commas', () => {
     POD_NAMESPACE: 'n',
     LINUXKIT_WORKERS: '8',
     LINUXKIT_INSECURE_REGISTRY: 'a, b',
+    LINUXKIT_REGISTRY_MIRROR: 'a=b, a=c',
     LINUXKIT_ARTIFACTS_HOST: 'x:1',
     LINUXKIT_BUILDER_IMAGE: 'y',
   };
@@ -83,6 +100,7 @@ test('variables of the environment stand for flags, lists with commas', () => {
     namespace: 'n',
     workers: 8,
     insecureRegistry: ['a', 'b'],
+    registryMirror: { a: ['b', 'c'] },
     artifactsHost: 'x:1',
   });
 });
@@ -98,6 +116,12 @@ test.each([
   ['resources that are no JSON', [...REQUIRED, '--builder-resources=cpu=1']],
   ['resources of another shape', [...REQUIRED, '--builder-resources={"limit":{}}']],
   ['a selector without value', [...REQUIRED, '--builder-node-selector=a']],
+  ['a mirror of nothing', [...REQUIRED, '--registry-mirror=mirror.example']],
+  ['a mirror of a repository', [...REQUIRED, '--registry-mirror=docker.io/library=mirror.example']],
+  ['a mirror with credentials', [...REQUIRED, '--registry-mirror=docker.io=me@mirror.example']],
+  ['an authority without a file', [...REQUIRED, '--registry-ca=mirror.example=']],
+  ['a proxy that is none', [...REQUIRED, '--builder-http-proxy=socks5://proxy.example']],
+  ['a proxy with a password', [...REQUIRED, '--builder-https-proxy=http://me:secret@proxy.example']],
   ['a level that is none', [...REQUIRED, '--log-level=loud']],
 ])('refuses %s', (_, args) => {
   expect(() => parsed(args)).toThrow(CommanderError);

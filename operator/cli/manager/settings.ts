@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { durationMilliseconds } from '../../api/duration.ts';
 import { quantity, quantityValue } from '../../api/quantity.ts';
 import type { BuilderSettings } from '../../controllers/image/job.ts';
+import { proxyFromEnvironment } from '../../oci/registry/proxy.ts';
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts';
+import { type AuthorityFlags, authorityFlag, type MirrorFlags, mirrorFlag } from '../registry-flags.ts';
 
 /** Everything that a manager is told when it is started. Durations in milliseconds. */
 export interface ManagerSettings {
@@ -31,6 +33,12 @@ export interface ManagerSettings {
   readonly builderWorkSize: string;
   readonly builderNodeSelector: Readonly<Record<string, string>>;
   readonly insecureRegistry: readonly string[];
+  readonly registryMirror: MirrorFlags;
+  /** Files, by registry. */
+  readonly registryCa: AuthorityFlags;
+  readonly builderHttpProxy?: string;
+  readonly builderHttpsProxy?: string;
+  readonly builderNoProxy?: string;
   readonly bootRegistry: string;
   readonly jobTtl: number;
   readonly artifactGrace: number;
@@ -111,6 +119,27 @@ export function addManagerOptions(command: Command): Command {
     )
       .argParser(list)
       .default([]),
+    flag(
+      '--registry-mirror <registry=mirror>',
+      'where builds ask before the registry itself, as host[:port][/path]; repeatable, in their order',
+    )
+      .argParser(mirrorFlag)
+      .default({}),
+    flag(
+      '--registry-ca <registry=file>',
+      "authorities of a registry's certificate besides the system's, in PEM; * for all registries; repeatable",
+    )
+      .argParser(authorityFlag)
+      .default({}),
+    flag(
+      '--builder-http-proxy <url>',
+      'proxy by way of which builds reach registries over plain HTTP',
+    ).argParser(proxy),
+    flag('--builder-https-proxy <url>', 'the same for registries that are spoken to by TLS').argParser(proxy),
+    flag(
+      '--builder-no-proxy <list>',
+      'hosts, domains and networks that builds reach without, with commas between',
+    ),
     flag('--boot-registry <host:port>', "where a node's runtime reaches the boot registry").default(
       '127.0.0.1:5117',
     ),
@@ -167,6 +196,18 @@ function authority(text: string): string {
   const url = `https://${text}`;
   if (!URL.canParse(url) || new URL(url).pathname !== '/' || url.endsWith('/'))
     throw new InvalidArgumentError('Not HOST[:PORT].');
+  return text;
+}
+
+function proxy(text: string): string {
+  let url: URL | undefined;
+  try {
+    url = proxyFromEnvironment({ HTTP_PROXY: text }).http;
+  } catch {
+    throw new InvalidArgumentError('Not the address of a proxy, such as http://proxy.example:3128.');
+  }
+  if (url?.username !== '' || url.password !== '')
+    throw new InvalidArgumentError('A proxy with credentials: whoever may read Jobs would see them.');
   return text;
 }
 

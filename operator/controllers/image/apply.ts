@@ -1,5 +1,6 @@
 import type { LinuxKitImage } from '../../api/image.ts';
 import { MANAGER_IMAGE } from '../../api/names.ts';
+import type { RegistrySettings } from '../../build/request.ts';
 import type { ApiClient } from '../../runtime/api-client.ts';
 import { type ApiError, isAlreadyExists, isConflict, isRefused } from '../../runtime/api-error.ts';
 import { WaitingError } from '../../runtime/controller.ts';
@@ -12,7 +13,7 @@ import { IMAGES, type ImageObject } from './objects.ts';
 
 export interface ApplySettings {
   readonly builder: BuilderSettings;
-  readonly insecureRegistries: readonly string[];
+  readonly registries: RegistrySettings;
   /** Asked for at each build: the authority may have been renewed. */
   readonly endpoint: () => Endpoint;
 }
@@ -96,7 +97,7 @@ async function startBuild(
   const owner = controllerReference(object);
   const request = buildRequest(image, rawConfig, {
     endpoint: settings.endpoint(),
-    insecureRegistries: settings.insecureRegistries,
+    registries: settings.registries,
   });
   try {
     await client.apply(CONFIG_MAPS, requestConfigMap(request, { ...attempt, owner }), {

@@ -17,8 +17,13 @@ const context = {
     ['a', 'u/2'],
   ]),
   salts: ['one'],
-  insecureRegistries: ['r2', 'r1'],
+  registries: { insecureRegistries: ['r2', 'r1'] },
   refresh: '',
+};
+const VERIFICATION = {
+  publicKeys: [{ configMapKeyRef: { name: 'keys', key: 'cosign.pub' } }],
+  identities: [{ issuer: 'i', subject: 's' }],
+  trustedRoot: { configMapKeyRef: { name: 'a-root', key: 'trusted_root.json' } },
 };
 const inputs = buildInputs(imageWith(), CONFIG, context);
 const hash = buildHash(inputs);
@@ -48,6 +53,8 @@ test.each<[string, Partial<BuildInputs>, string]>([
     },
     'ConfigChanged',
   ],
+  ['whose signatures count', { spec: { ...inputs.spec, verification: VERIFICATION } }, 'SpecChanged'],
+  ['mirrors', { engine: { ...inputs.engine, registryMirrors: { 'docker.io': ['m'] } } }, 'EngineChanged'],
   ['the engine', { engine: { ...inputs.engine, salts: ['one', 'two'] } }, 'EngineChanged'],
   ['a request', { request: 'now' }, 'Requested'],
   ['a refresh', { refresh: '2026-01-01T00:00:00Z' }, 'Refresh'],
@@ -122,6 +129,7 @@ test('ConfigMaps are named once and in order; Secrets are not looked at', () => 
     },
   });
   expect(referencedConfigMaps(spec)).toEqual(['b', 'z']);
+  expect(referencedConfigMaps({ ...spec, verification: VERIFICATION })).toEqual(['a-root', 'b', 'keys', 'z']);
 });
 
 const GOLDEN = 'b86097173c0b6555395107d2aee23c6a69d40387aa1b389512ae32cb12ae32cb';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BuildReason, LinuxKitImage } from '../../api/image.ts';
 import { ANNOTATION_REBUILD } from '../../api/names.ts';
+import type { RegistrySettings } from '../../build/request.ts';
 import { canonicalJson } from './canonical.ts';
 
 /**
@@ -17,10 +18,16 @@ export interface BuildInputs {
     readonly config: unknown;
     readonly configFrom: unknown;
     readonly files: unknown;
+    readonly verification: unknown;
   };
   /** `name`, `uid/resourceVersion` of each ConfigMap that the spec names. Secrets are not ours to look at. */
   readonly configMaps: readonly (readonly [string, string])[];
-  readonly engine: { readonly salts: readonly string[]; readonly insecureRegistries: readonly string[] };
+  readonly engine: {
+    readonly salts: readonly string[];
+    readonly insecureRegistries: readonly string[];
+    /** Undefined where there are none: the hashes of before hold. */
+    readonly registryMirrors?: RegistrySettings['registryMirrors'];
+  };
   /** The value of the annotation that asks for a build, as last seen. */
   readonly request: string;
   /** The last tick of `refresh.interval`, RFC 3339; empty before the first. */
@@ -80,7 +87,9 @@ export function buildName(image: string, hash: string): string {
 /** Names of the ConfigMaps from which the spec takes text, each once, sorted. */
 export function referencedConfigMaps(spec: LinuxKitImage['spec']): readonly string[] {
   const names = new Set<string>();
-  for (const source of [spec.configFrom, ...(spec.files ?? []).map((file) => file.contentsFrom)]) {
+  const { publicKeys = [], trustedRoot } = spec.verification ?? {};
+  const contents = (spec.files ?? []).map((file) => file.contentsFrom);
+  for (const source of [spec.configFrom, ...contents, ...publicKeys, trustedRoot]) {
     if (source?.configMapKeyRef !== undefined) names.add(source.configMapKeyRef.name);
   }
   return [...names].sort();
@@ -104,11 +113,12 @@ export function buildInputs(
   context: {
     readonly configMaps: ReadonlyMap<string, string>;
     readonly salts: readonly string[];
-    readonly insecureRegistries: readonly string[];
+    readonly registries: RegistrySettings;
     readonly refresh: string;
   },
 ): BuildInputs {
   const { spec, metadata } = image;
+  const { insecureRegistries, registryMirrors = {} } = context.registries;
   return {
     spec: {
       namespace: metadata.namespace,
@@ -118,9 +128,14 @@ export function buildInputs(
       config: rawConfig,
       configFrom: spec.configFrom,
       files: spec.files,
+      verification: spec.verification,
     },
     configMaps: [...context.configMaps].sort(([left], [right]) => (left < right ? -1 : 1)),
-    engine: { salts: context.salts, insecureRegistries: [...context.insecureRegistries].sort() },
+    engine: {
+      salts: context.salts,
+      insecureRegistries: [...insecureRegistries].sort(),
+      ...(Object.keys(registryMirrors).length === 0 ? {} : { registryMirrors }),
+    },
     request: rebuildRequest(image),
     refresh: context.refresh,
   };

@@ -1,6 +1,7 @@
 import type { LinuxKitImage } from '../../api/image.ts';
 import { LABEL_BUILD, LABEL_IMAGE } from '../../api/names.ts';
-import type { BuildRequest } from '../../build/request.ts';
+import type { Verification } from '../../api/verification.ts';
+import type { BuildRequest, RegistrySettings, VerificationRequest } from '../../build/request.ts';
 import type { OwnerReference } from '../../runtime/objects.ts';
 import type { ConfigMap } from '../../runtime/resources.ts';
 
@@ -17,7 +18,7 @@ export const REQUEST_KEY = 'request.json';
 export function buildRequest(
   image: LinuxKitImage,
   rawConfig: unknown,
-  settings: { readonly endpoint: Endpoint; readonly insecureRegistries: readonly string[] },
+  settings: { readonly endpoint: Endpoint; readonly registries: RegistrySettings },
 ): BuildRequest {
   const { spec, metadata } = image;
   const source = spec.configFrom?.configMapKeyRef ?? spec.configFrom?.secretKeyRef;
@@ -35,8 +36,33 @@ export function buildRequest(
     })),
     pullSecrets: (spec.imagePullSecrets ?? []).map((secret) => secret.name),
     endpoint: settings.endpoint,
-    insecureRegistries: settings.insecureRegistries,
+    ...(spec.verification === undefined ? {} : { verification: verificationRequest(spec.verification) }),
+    ...settings.registries,
   };
+}
+
+function verificationRequest(verification: Verification): VerificationRequest {
+  const { publicKeys = [], identities = [], trustedRoot } = verification;
+  return {
+    publicKeys: publicKeys.map(({ pem, configMapKeyRef }, index) =>
+      configMapKeyRef === undefined
+        ? { pem: pem ?? '' }
+        : { file: publicKeyPath(index, configMapKeyRef.key) },
+    ),
+    identities: identities.map((identity) =>
+      Object.fromEntries(Object.entries(identity).filter(([, claim]) => claim !== undefined)),
+    ),
+    ...(trustedRoot === undefined ? {} : { trustedRoot: trustedRootPath(trustedRoot.configMapKeyRef.key) }),
+  };
+}
+
+/** Below `BUILD_PATHS.verification`: of the key at an index, and of the trusted root. */
+export function publicKeyPath(index: number, key: string): string {
+  return `keys/${index}/${key}`;
+}
+
+export function trustedRootPath(key: string): string {
+  return `trusted-root/${key}`;
 }
 
 /** The ConfigMap that carries the request. It belongs to the image, so that it is there before the pod is. */

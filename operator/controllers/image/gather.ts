@@ -1,5 +1,6 @@
 import { findCondition, STALLED } from '../../api/conditions.ts';
 import type { LinuxKitImage } from '../../api/image.ts';
+import type { RegistrySettings } from '../../build/request.ts';
 import { messageOf } from '../../errors.ts';
 import { isDigest } from '../../oci/types.ts';
 import type { ApiClient } from '../../runtime/api-client.ts';
@@ -24,7 +25,7 @@ export interface GatherOptions {
   readonly caches: ImageCaches;
   readonly store: ObjectReader;
   readonly salts: readonly string[];
-  readonly insecureRegistries: readonly string[];
+  readonly registries: RegistrySettings;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -103,7 +104,7 @@ export class ImageGatherer {
     image: LinuxKitImage,
     refresh: string,
   ): { readonly missing: readonly string[]; readonly wanted: Snapshot['wanted'] } {
-    const { caches, salts, insecureRegistries } = this.#options;
+    const { caches, salts, registries } = this.#options;
     const { namespace, name } = image.metadata;
     const configMaps = new Map<string, string>();
     const missing: string[] = [];
@@ -116,7 +117,7 @@ export class ImageGatherer {
     const inputs = buildInputs(image, rawConfigOf(object), {
       configMaps,
       salts,
-      insecureRegistries,
+      registries,
       refresh,
     });
     const hash = buildHash(inputs);

@@ -60,7 +60,7 @@ export class ImageWorld {
             buildInputs(image, image.spec.config, {
               configMaps: new Map([['c', this.configMap]]),
               salts: [],
-              insecureRegistries: [],
+              registries: { insecureRegistries: [] },
               refresh: refresh.tick,
             }),
           );

@@ -11,6 +11,7 @@ import { silentReporter } from '../../../e2e/progress/reporter.ts';
 import type { ImageStatus } from '../../api/image.ts';
 import { ANNOTATION_REBUILD, FINALIZER_ARTIFACTS } from '../../api/names.ts';
 import type { BuildOutcome, BuildRecord } from '../../build/record.ts';
+import type { BuildRequest, RegistrySettings } from '../../build/request.ts';
 import { sha256Digest } from '../../oci/types.ts';
 import { ClusterAccess } from '../../runtime/access.ts';
 import { ApiClient } from '../../runtime/api-client.ts';
@@ -32,6 +33,7 @@ import { artifactKey, inNamespace } from '../../storage/layout.ts';
 import { BuildQueue } from './build-queue.ts';
 import { imageCaches } from './caches.ts';
 import { createImageController } from './controller.ts';
+import type { BuilderSettings } from './job.ts';
 import { IMAGES, type ImageObject, MACHINES } from './objects.ts';
 import type { QueueLimits } from './queue.ts';
 
@@ -57,6 +59,8 @@ function startManager(
     readonly salts?: readonly string[];
     readonly graceMs?: number;
     readonly limits?: QueueLimits;
+    readonly registries?: RegistrySettings;
+    readonly proxy?: NonNullable<BuilderSettings['proxy']>;
   } = {},
 ): Manager {
   const caches = imageCaches(client, { logger: SILENT_LOGGER });
@@ -68,7 +72,7 @@ function startManager(
       store,
       queue: new BuildQueue(settings.limits ?? { cluster: 0, namespace: 0 }, caches),
       salts: settings.salts ?? ['one'],
-      insecureRegistries: [],
+      registries: settings.registries ?? { insecureRegistries: [] },
       graceMs: settings.graceMs ?? 3_600_000,
       jobTtlMs: 3_600_000,
       events: { record: (_, event) => void events.push(event) },
@@ -86,6 +90,7 @@ function startManager(
         args: ['build-job'],
         resources: { requests: { cpu: '100m' }, limits: { memory: '1Gi' } },
         workSize: '10Gi',
+        ...(settings.proxy === undefined ? {} : { proxy: settings.proxy }),
       },
     },
     { logger: SILENT_LOGGER, workers: 4 },
@@ -665,11 +670,84 @@ describe('a failure', () => {
     const context = {
       configMaps: new Map<string, string>(),
       salts: ['one'],
-      insecureRegistries: [],
+      registries: { insecureRegistries: [] },
       refresh: '',
     };
     return buildName('web', buildHash(buildInputs(parseImage(object), object.spec?.config, context)));
   }
+});
+
+describe('what a build is told of trust and of registries', () => {
+  const PEM = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n';
+  const VERIFICATION = {
+    publicKeys: [{ pem: PEM }, { configMapKeyRef: { name: 'trust', key: 'cosign.pub' } }],
+    identities: [{ issuer: 'https://issuer.example', subjectPattern: '.*@team[.]example' }],
+    trustedRoot: { configMapKeyRef: { name: 'trust', key: 'trusted_root.json' } },
+  };
+  const trusting = { config: { ...CONFIG, trust: { org: ['example'] } }, verification: VERIFICATION };
+  const requestOf = async (job: Stored<Job>): Promise<BuildRequest> => {
+    const key = { namespace, name: job.metadata.name };
+    const { data } = await client.get(CONFIG_MAPS, key, { signal });
+    return JSON.parse(data?.['request.json'] ?? '') as BuildRequest;
+  };
+
+  test('is in its request and its mounts; keys that change start another build', async () => {
+    await fresh();
+    await createImage(trusting);
+    await stalled('ConfigNotFound');
+    const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'trust', namespace } } as const;
+    const data = { 'cosign.pub': PEM, 'trusted_root.json': '{}' };
+    await client.create(CONFIG_MAPS, { ...map, data }, { signal });
+    const { job, pod } = await building();
+    expect(await requestOf(job)).toMatchObject({
+      config: { inline: { trust: { org: ['example'] } } },
+      verification: {
+        publicKeys: [{ pem: PEM }, { file: 'keys/1/cosign.pub' }],
+        identities: VERIFICATION.identities,
+        trustedRoot: 'trusted-root/trusted_root.json',
+      },
+    });
+    const items = (key: string, path: string) => ({ configMap: { name: 'trust', items: [{ key, path }] } });
+    const mounted = pod.spec?.volumes?.find(({ name }) => name === 'verification')?.projected?.sources;
+    expect(mounted).toMatchObject([
+      items('cosign.pub', 'keys/1/cosign.pub'),
+      items('trusted_root.json', 'trusted-root/trusted_root.json'),
+    ]);
+    await fail(pod, 'InputVerificationFailed', 65, 'kernel: image example/kernel:1 has no signature');
+    const { lastFailure } = await stalled('InputVerificationFailed');
+    expect(lastFailure?.message).toContain('has no signature');
+
+    const key = { namespace, name: 'trust' };
+    await client.patch(CONFIG_MAPS, key, { data: { 'cosign.pub': `${PEM}\n` } }, { signal });
+    await building('web', job.metadata.name);
+    const record = await buildOnce('signed');
+    expect((await status()).artifact).toMatchObject({ digest: record.digest, reason: 'Created' });
+  });
+
+  test('comes of what the operator was told of mirrors, authorities and proxies', async () => {
+    await manager.stop();
+    const registries = {
+      insecureRegistries: ['registry.test:5000'],
+      registryMirrors: { 'docker.io': ['mirror.test/hub'] },
+      registryAuthorities: { 'mirror.test': 'PEM' },
+    };
+    const proxy = { https: 'http://proxy.test:3128', none: '.test' };
+    manager = startManager({ registries, proxy });
+    await fresh();
+    await createImage();
+    const { job, pod } = await building();
+    expect(await requestOf(job)).toMatchObject(registries);
+    expect(await requestOf(job)).not.toHaveProperty('verification');
+    const [container] = pod.spec?.containers ?? [];
+    expect(container?.env).toEqual(
+      expect.arrayContaining([
+        { name: 'HTTPS_PROXY', value: proxy.https },
+        { name: 'NO_PROXY', value: proxy.none },
+      ]),
+    );
+    expect(container?.env?.map(({ name }) => name)).not.toContain('HTTP_PROXY');
+    await buildOnce('mirrored');
+  });
 });
 
 describe('a manager killed at any moment', () => {

@@ -34,6 +34,14 @@ const everything = {
     { path: '/etc/key', mode: '0600', contentsFrom: { secretKeyRef: { name: 'key', key: 'id' } } },
   ],
   imagePullSecrets: [{ name: 'ghcr' }, { name: 'quay' }],
+  verification: {
+    publicKeys: [
+      { pem: '-----BEGIN PUBLIC KEY-----' },
+      { configMapKeyRef: { name: 'keys', key: 'cosign.pub' } },
+    ],
+    identities: [{ issuer: 'https://issuer.example', subjectPattern: '.*@team[.]example' }],
+    trustedRoot: { configMapKeyRef: { name: 'sigstore', key: 'root.json' } },
+  },
   build: {
     resources: { requests: { cpu: 2 }, limits: { memory: '4Gi' } },
     nodeSelector: { 'kubernetes.io/arch': 'amd64' },
@@ -105,6 +113,7 @@ test('what the spec names is mounted where the build looks for it', () => {
     config: BUILD_PATHS.config,
     files: BUILD_PATHS.files,
     'pull-secrets': BUILD_PATHS.pullSecrets,
+    verification: BUILD_PATHS.verification,
   });
   expect(source('config')).toEqual([
     { secret: { name: 'linuxkit', items: [{ key: 'config.yaml', path: 'config.yaml' }] } },
@@ -117,15 +126,47 @@ test('what the spec names is mounted where the build looks for it', () => {
     'ghcr/.dockerconfigjson',
     'quay/.dockerconfigjson',
   ]);
+  expect(source('verification')).toEqual([
+    { configMap: { name: 'keys', items: [{ key: 'cosign.pub', path: 'keys/1/cosign.pub' }] } },
+    { configMap: { name: 'sigstore', items: [{ key: 'root.json', path: 'trusted-root/root.json' }] } },
+  ]);
   const request = buildRequest(imageWith({ spec: everything }), undefined, {
     endpoint: { url: 'u', caBundle: 'c' },
-    insecureRegistries: [],
+    registries: { insecureRegistries: [] },
   });
   expect(request).toMatchObject({
     config: { file: 'config.yaml' },
     files: [{ file: '0/text' }, { file: '1/id', mode: '0600' }],
     pullSecrets: ['ghcr', 'quay'],
+    verification: {
+      publicKeys: [{ pem: '-----BEGIN PUBLIC KEY-----' }, { file: 'keys/1/cosign.pub' }],
+      identities: [{ issuer: 'https://issuer.example', subjectPattern: '.*@team[.]example' }],
+      trustedRoot: 'trusted-root/root.json',
+    },
   });
+});
+
+test('keys that are all in the spec are not mounted', () => {
+  const verification = { publicKeys: [{ pem: '-----BEGIN PUBLIC KEY-----' }] };
+  const config = { ...CONFIG, trust: { org: ['team'] } };
+  const { spec, container } = podOf(made({ config, verification }));
+  expect([...(spec.volumes ?? []), ...(container.volumeMounts ?? [])].map(({ name }) => name)).not.toContain(
+    'verification',
+  );
+});
+
+test('registries are reached by way of the proxies that the operator was told of', () => {
+  const proxied = podOf(
+    made({}, { proxy: { http: 'http://a:1', https: 'http://b:2', none: '.svc,10.0.0.0/8' } }),
+  );
+  expect(proxied.container.env).toEqual(
+    expect.arrayContaining([
+      { name: 'HTTP_PROXY', value: 'http://a:1' },
+      { name: 'HTTPS_PROXY', value: 'http://b:2' },
+      { name: 'NO_PROXY', value: '.svc,10.0.0.0/8' },
+    ]),
+  );
+  expect(podOf(made()).container.env?.map(({ name }) => name)).toEqual(['TMPDIR', 'HOME']);
 });
 
 test('spec.build decides how and where, resource by resource', () => {
@@ -151,7 +192,10 @@ test('spec.build decides how and where, resource by resource', () => {
 test('Job, pod and request carry the labels by which the artifact endpoint knows a build, and belong to the image', () => {
   const job = made();
   const map = requestConfigMap(
-    buildRequest(imageWith(), CONFIG, { endpoint: { url: 'u', caBundle: 'c' }, insecureRegistries: [] }),
+    buildRequest(imageWith(), CONFIG, {
+      endpoint: { url: 'u', caBundle: 'c' },
+      registries: { insecureRegistries: [] },
+    }),
     { ...attempt, owner },
   );
   for (const labels of [job.metadata.labels, job.spec?.template.metadata?.labels, map.metadata.labels]) {

@@ -5,7 +5,7 @@ import { ARTIFACT_AUDIENCE, BUILD_PATHS } from '../../api/names.ts';
 import { BUILD_EXIT } from '../../build/record.ts';
 import type { OwnerReference, Wire } from '../../runtime/objects.ts';
 import type { Job } from '../../runtime/resources.ts';
-import { buildLabels, REQUEST_KEY } from './build-request.ts';
+import { buildLabels, publicKeyPath, REQUEST_KEY, trustedRootPath } from './build-request.ts';
 import { ANNOTATION_ATTEMPT, ANNOTATION_HASH, ANNOTATION_REASON } from './objects.ts';
 
 export interface BuilderSettings {
@@ -26,6 +26,8 @@ export interface BuilderSettings {
   readonly nodeSelector?: Readonly<Record<string, string>>;
   /** In the image's namespace; it needs no rights. Default `default`. */
   readonly serviceAccount?: string;
+  /** By way of which proxies registries are reached. Whoever may read Jobs may read it: without credentials. */
+  readonly proxy?: { readonly http?: string; readonly https?: string; readonly none?: string };
 }
 
 export interface Attempt {
@@ -136,6 +138,7 @@ function buildContainer(spec: ImageSpec, settings: BuilderSettings): Container {
     env: [
       { name: 'TMPDIR', value: BUILD_PATHS.work },
       { name: 'HOME', value: BUILD_PATHS.work },
+      ...proxyEnv(settings.proxy),
     ],
     resources: {
       requests: mergedQuantities(settings.resources.requests, spec.build?.resources?.requests),
@@ -160,6 +163,9 @@ function buildContainer(spec: ImageSpec, settings: BuilderSettings): Container {
       ...((spec.files ?? []).length === 0
         ? []
         : [{ name: 'files', mountPath: BUILD_PATHS.files, readOnly: true }]),
+      ...(verificationSources(spec).length === 0
+        ? []
+        : [{ name: 'verification', mountPath: BUILD_PATHS.verification, readOnly: true }]),
       ...((spec.imagePullSecrets ?? []).length === 0
         ? []
         : [{ name: 'pull-secrets', mountPath: BUILD_PATHS.pullSecrets, readOnly: true }]),
@@ -170,6 +176,7 @@ function buildContainer(spec: ImageSpec, settings: BuilderSettings): Container {
 function volumes(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): Volume[] {
   const files = spec.files ?? [];
   const pullSecrets = spec.imagePullSecrets ?? [];
+  const verification = verificationSources(spec);
   return [
     {
       name: 'request',
@@ -203,6 +210,9 @@ function volumes(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): 
             },
           },
         ]),
+    ...(verification.length === 0
+      ? []
+      : [{ name: 'verification', projected: { sources: [...verification] } }]),
     ...(pullSecrets.length === 0
       ? []
       : [
@@ -218,9 +228,25 @@ function volumes(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): 
   ];
 }
 
+/** What of `verification` is in ConfigMaps. */
+function verificationSources({ verification }: ImageSpec): readonly ReturnType<typeof projection>[] {
+  const { publicKeys = [], trustedRoot } = verification ?? {};
+  return [
+    ...publicKeys.flatMap((source, index) =>
+      source.configMapKeyRef === undefined ? [] : [projection(source, (key) => publicKeyPath(index, key))],
+    ),
+    ...(trustedRoot === undefined ? [] : [projection(trustedRoot, trustedRootPath)]),
+  ];
+}
+
+function proxyEnv(proxy: BuilderSettings['proxy'] = {}): { readonly name: string; readonly value: string }[] {
+  const values = { HTTP_PROXY: proxy.http, HTTPS_PROXY: proxy.https, NO_PROXY: proxy.none };
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+}
+
 /** None is optional: the pod waits for what is not there yet, and the controller says for what. */
 function projection(
-  source: NonNullable<ImageSpec['configFrom']>,
+  source: Partial<NonNullable<ImageSpec['configFrom']>>,
   pathOf: (key: string) => string,
 ): { readonly configMap?: Projection; readonly secret?: Projection } {
   const { configMapKeyRef, secretKeyRef } = source;
