@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -239,6 +240,44 @@ volumes:
       ),
     ).toEqual(Array.from({ length: 6 }, () => 'directory'));
     expect(text(tree, 'containers/volumes/full/lower/bin/service')).toBe('service');
+  });
+});
+
+describe('a volume of format oci', () => {
+  const volume = (more = ''): string => `${BASE()}
+volumes:
+  - {name: image, image: "${references['service']}", format: oci${more}}
+`;
+  const lower = 'containers/volumes/image/lower';
+
+  it('holds the image itself as an OCI layout, whose blobs are what their names say', async () => {
+    const cache = join(folder, 'layout-cache');
+    const { tree, image, record } = await run(volume(', platforms: [linux/amd64]'), { cache });
+    expect(tree.lost).toEqual([]);
+    expect(text(tree, `${lower}/oci-layout`)).toContain('"imageLayoutVersion": "1.0.0"');
+    const index = JSON.parse(text(tree, `${lower}/index.json`) ?? '') as { manifests: { digest: string }[] };
+    const root = index.manifests[0]?.digest ?? '';
+    expect(record.inputs.find(({ location }) => location === 'volumes[0]')?.digest).toBe(root);
+    const blobs = [...tree.nodes].filter(([path]) => path.startsWith(`${lower}/blobs/sha256/`));
+    // Index, manifest, configuration and two layers.
+    expect(blobs).toHaveLength(5);
+    for (const [path, { data, mode, mtime }] of blobs) {
+      expect(path).toBe(`${lower}/blobs/sha256/${createHash('sha256').update(data).digest('hex')}`);
+      expect([mode, mtime]).toEqual([0o644, 0]);
+    }
+    expect(tree.nodes.has(`${lower}/blobs/${root.replace(':', '/')}`)).toBe(true);
+    expect(tree.nodes.has(`${lower}/etc`)).toBe(false);
+    expect(node(tree, 'containers/volumes/image/tmp')?.type).toBe('directory');
+
+    const again = await run(volume(', platforms: [linux/amd64]'), { cache });
+    expect(again.image.equals(image)).toBe(true);
+    expect(again.bytesPulled).toBe(0);
+  });
+
+  it('cannot be made for a platform that the image is not for', async () => {
+    const error = await failure(volume(', platforms: [linux/riscv64]'));
+    expect(error).toMatchObject({ step: 'resolve' });
+    expect(error.message).toContain('there is no image for linux/riscv64');
   });
 });
 

@@ -87,7 +87,8 @@ export function nodeBytes({ body, size }: RegularFileNode): AsyncIterable<Uint8A
   return body.spool.read(body.offset, size);
 }
 
-function below(place: string, tree: ImageTree): ImageTree {
+/** A tree below a folder, with the folders on the way. */
+export function below(place: string, tree: ImageTree): ImageTree {
   if (place === '') return tree;
   const folders = [...ancestors(place), place].map(plainFolder);
   const entries = tree.entries.map((entry): Entry => {

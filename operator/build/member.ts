@@ -5,6 +5,7 @@ import { type ArrangedEntry, arrange } from '../initramfs/arrange.ts';
 import { compressorName } from '../initramfs/compressor.ts';
 import type { Entry } from '../initramfs/entry.ts';
 import { deviceOf, type MemberSum } from '../initramfs/member.ts';
+import { formatReference } from '../oci/reference.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { hashOf } from './identity.ts';
 import { adjust } from './image-tree.ts';
@@ -14,7 +15,7 @@ import type { Adjustment } from './overlay.ts';
 import { type PartTask, writePartFile } from './part-file.ts';
 import type { Compression } from './record.ts';
 import { ENGINE_SALTS } from './salts.ts';
-import type { MemberSource } from './sources.ts';
+import type { MemberSource, TreeSource } from './sources.ts';
 import { type MemberFacts, parseMemberFacts } from './tree-facts.ts';
 import { linkableSource, type WorkFile } from './work-file.ts';
 
@@ -34,9 +35,19 @@ export function memberHash(source: MemberSource, adjustment: Adjustment, compres
     image: image.digest,
     kind,
     place,
-    ...(source.kind === 'kernel' ? { tar: source.step.tar } : {}),
+    ...(source.kind === 'kernel' ? { tar: source.step.tar } : layoutKey(source)),
     adjustment,
   });
+}
+
+/** Nothing for a source whose files are taken; otherwise what was chosen of the image. */
+export function layoutKey({ layout }: TreeSource): object {
+  return layout === undefined
+    ? {}
+    : {
+        layout: [...layout.documents, ...layout.blobs].map(({ digest }) => digest),
+        reference: formatReference(layout.reference),
+      };
 }
 
 /** The member of a source, if an earlier build left it in the cache. */

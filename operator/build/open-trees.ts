@@ -1,9 +1,16 @@
+import type { FileContent } from '../initramfs/entry.ts';
 import type { FileTree } from '../oci/file-tree.ts';
 import { flatten } from '../oci/flatten.ts';
-import type { HeldLayers, LayerStore } from '../oci/layer-store.ts';
+import type { ImageLayout } from '../oci/image-layout.ts';
+import type { HeldBlobs, HeldLayers, LayerStore } from '../oci/layer-store.ts';
+import type { Digest } from '../oci/types.ts';
 import { type ImageTree, imageTree, plainTree } from './image-tree.ts';
 import { type KernelImage, openKernelImage } from './kernel-image.ts';
+import { layoutTree } from './layout-tree.ts';
 import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
+
+/** An image that is taken as it is: nobody asks for its files. */
+const NO_FILES: FileTree = { nodes: [], get: () => undefined };
 
 /** An image whose files can be read. */
 export interface OpenTree {
@@ -25,6 +32,7 @@ export class OpenTrees implements AsyncDisposable {
   readonly #layers: LayerStore;
   readonly #signal: AbortSignal;
   readonly #held = new Map<MemberSource, Promise<HeldLayers>>();
+  readonly #heldBlobs = new Map<MemberSource, Promise<HeldBlobs>>();
   readonly #opened = new Map<MemberSource, Promise<OpenTree>>();
 
   constructor(layers: LayerStore, signal: AbortSignal) {
@@ -34,10 +42,12 @@ export class OpenTrees implements AsyncDisposable {
 
   /** Begins to pull the image, unless that was done before. */
   announce(source: MemberSource): void {
-    void this.#hold(source);
+    if (source.kind !== 'kernel' && source.layout !== undefined) void this.#holdBlobs(source, source.layout);
+    else void this.#hold(source);
   }
 
   open(source: TreeSource): Promise<OpenTree> {
+    if (source.layout !== undefined) return this.#openLayout(source, source.layout);
     return this.#open(source, async (files) => ({
       files,
       tree: imageTree(files, source.kind, source.place),
@@ -54,15 +64,19 @@ export class OpenTrees implements AsyncDisposable {
 
   /** Lets go of the image; what was read of it must not be used any more. */
   async close(source: MemberSource): Promise<void> {
-    const held = this.#held.get(source);
+    const held = [this.#held.get(source), this.#heldBlobs.get(source)];
     this.#held.delete(source);
+    this.#heldBlobs.delete(source);
     this.#opened.delete(source);
-    const layers = await held?.catch(() => undefined);
-    await layers?.[Symbol.asyncDispose]();
+    for (const pending of held) {
+      const content = await pending?.catch(() => undefined);
+      await content?.[Symbol.asyncDispose]();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#held.keys()].map((source) => this.close(source)));
+    const held = [...this.#held.keys(), ...this.#heldBlobs.keys()];
+    await Promise.all(held.map((source) => this.close(source)));
   }
 
   #open<T extends OpenTree>(source: MemberSource, read: (files: FileTree) => Promise<T>): Promise<T> {
@@ -73,6 +87,26 @@ export class OpenTrees implements AsyncDisposable {
     opened.catch(() => undefined);
     this.#opened.set(source, opened);
     return opened;
+  }
+
+  async #openLayout(source: TreeSource, layout: ImageLayout): Promise<OpenTree> {
+    const { spools } = await this.#holdBlobs(source, layout);
+    const at = new Map(layout.blobs.map(({ digest }, index) => [digest, spools[index]]));
+    const content = (digest: Digest): FileContent => {
+      const spool = at.get(digest);
+      if (spool === undefined) throw new Error(`${digest} is no blob of the layout`);
+      return { descriptor: spool.descriptor, offset: 0 };
+    };
+    return { files: NO_FILES, tree: layoutTree(layout, content, source.place) };
+  }
+
+  #holdBlobs(source: TreeSource, layout: ImageLayout): Promise<HeldBlobs> {
+    const known = this.#heldBlobs.get(source);
+    if (known !== undefined) return known;
+    const held = this.#layers.holdBlobs(layout.reference, layout.blobs, this.#signal);
+    held.catch(() => undefined);
+    this.#heldBlobs.set(source, held);
+    return held;
   }
 
   #hold(source: MemberSource): Promise<HeldLayers> {

@@ -1,13 +1,25 @@
+import { type ImageLayout, type LayoutSource, resolveLayout } from '../oci/image-layout.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { ImageSource } from '../oci/source.ts';
-import type { ResolvedImage } from '../oci/types.ts';
+import type { Platform, ResolvedImage } from '../oci/types.ts';
 import type { ReportProgress } from './progress.ts';
 import type { Architecture, ResolvedInput } from './record.ts';
+
+/** Something in a configuration that names an image. */
+export interface ImageLocation {
+  readonly location: string;
+  /** As written. */
+  readonly image: string;
+  /** When the image itself is wanted, for all platforms or for some, and not its files. */
+  readonly layout?: { readonly platforms: readonly string[] | undefined };
+}
 
 /** The images of a build, by the location that names them. */
 export interface ResolvedInputs {
   readonly inputs: readonly ResolvedInput[];
+  /** Where the image itself is wanted, that is what the reference stands for: an index, or the one image. */
   readonly at: (location: string) => ResolvedImage;
+  readonly layoutAt: (location: string) => ImageLayout | undefined;
 }
 
 /** References that are followed at the same time. */
@@ -15,9 +27,9 @@ const PARALLEL_LOOKUPS = 8;
 
 /** Follows every reference to what it stands for now, each once. Throws `OciError` for the first that leads nowhere. */
 export async function resolveInputs(
-  locations: readonly { readonly location: string; readonly image: string }[],
+  locations: readonly ImageLocation[],
   options: {
-    readonly images: ImageSource;
+    readonly images: ImageSource & LayoutSource;
     readonly architecture: Architecture;
     readonly signal: AbortSignal;
     readonly report: ReportProgress;
@@ -25,14 +37,26 @@ export async function resolveInputs(
 ): Promise<ResolvedInputs> {
   const { images, architecture, signal, report } = options;
   const platform = { os: 'linux', architecture };
-  const texts = [...new Set(locations.map(({ image }) => image))];
   const resolved = new Map<string, ResolvedImage>();
-  const pending = texts.map((text) => ({ text, reference: parseReference(text) }));
+  const layouts = new Map<string, ImageLayout>();
+  // The same text is followed once; a layout is for its own platforms.
+  const pending = [...new Map(locations.map((wanted) => [keyOf(wanted), wanted]))].map(([key, wanted]) => ({
+    ...wanted,
+    key,
+    reference: parseReference(wanted.image),
+  }));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   const worker = async (): Promise<void> => {
     for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-      resolved.set(next.text, await images.resolve(next.reference, platform, either));
+      const { key, reference, layout } = next;
+      if (layout === undefined) {
+        resolved.set(key, await images.resolve(reference, platform, either));
+      } else {
+        const found = await resolveLayout(reference, layout.platforms, images, either);
+        layouts.set(key, found);
+        resolved.set(key, rootImage(found, platform));
+      }
     }
   };
   try {
@@ -42,9 +66,9 @@ export async function resolveInputs(
     stop.abort();
   }
   const found = new Map(
-    locations.flatMap(({ location, image }) => {
-      const hit = resolved.get(image);
-      return hit === undefined ? [] : [[location, hit] as const];
+    locations.flatMap((wanted) => {
+      const hit = resolved.get(keyOf(wanted));
+      return hit === undefined ? [] : [[wanted.location, hit] as const];
     }),
   );
   const at = (location: string): ResolvedImage => {
@@ -58,5 +82,14 @@ export async function resolveInputs(
     digest: at(location).digest,
   }));
   for (const input of inputs) report({ kind: 'resolved', ...input });
-  return { inputs, at };
+  return { inputs, at, layoutAt: (location) => layouts.get(location) };
+}
+
+function keyOf({ location, image, layout }: ImageLocation): string {
+  return layout === undefined ? image : location;
+}
+
+/** What signatures and the record speak of when an image is taken as it is. Its files concern nobody. */
+function rootImage({ reference, root }: ImageLayout, platform: Platform): ResolvedImage {
+  return { reference, digest: root.digest, config: { ...platform, config: {}, diffIds: [] }, layers: [] };
 }

@@ -6,6 +6,7 @@ import type { FileTree } from '../oci/file-tree.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { hashOf } from './identity.ts';
 import { indexOf, nodeBytes } from './image-tree.ts';
+import { layoutKey } from './member.ts';
 import type { OpenTrees } from './open-trees.ts';
 import { ENGINE_SALTS } from './salts.ts';
 import type { TreeSource } from './sources.ts';
@@ -15,8 +16,10 @@ import { parseTreeFacts, type TreeFacts } from './tree-facts.ts';
 export const MAX_PACKAGE_DATABASE = 16 * 1024 * 1024;
 
 /** Key of what is remembered of a tree. */
-export function factsKey({ image, kind, place }: TreeSource): string {
-  return hashOf({ what: 'tree', salts: ENGINE_SALTS, image: image.digest, kind, place });
+export function factsKey(source: TreeSource): string {
+  const { image, kind, place } = source;
+  const layout = layoutKey(source);
+  return hashOf({ what: 'tree', salts: ENGINE_SALTS, image: image.digest, kind, place, ...layout });
 }
 
 /** What other trees must know of this one, from the cache if an earlier build left it there. */

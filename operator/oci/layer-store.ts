@@ -4,7 +4,7 @@ import type { IndexedLayer } from './layer-index.ts';
 import { formatReference } from './reference.ts';
 import type { ImageSource } from './source.ts';
 import { BlockCache, openSpool, type Spool } from './spool.ts';
-import type { Descriptor, Digest, ResolvedImage } from './types.ts';
+import type { Descriptor, Digest, ImageReference, ResolvedImage } from './types.ts';
 
 export interface LayerStoreOptions {
   readonly source: ImageSource;
@@ -21,6 +21,12 @@ export interface LayerStoreOptions {
 export interface HeldLayers extends AsyncDisposable {
   /** Lowest first, as `flatten` wants them. */
   readonly layers: readonly IndexedLayer[];
+}
+
+/** Blobs as they are in the registry, held until they are disposed of. */
+export interface HeldBlobs extends AsyncDisposable {
+  /** In the order of the descriptors. */
+  readonly spools: readonly Spool[];
 }
 
 interface Pull {
@@ -78,6 +84,43 @@ export class LayerStore implements AsyncDisposable {
       return { layers, [Symbol.asyncDispose]: release };
     } catch (error) {
       await release();
+      throw error;
+    }
+  }
+
+  /** Pulls blobs as they are, verified. If one fails nothing is held. */
+  async holdBlobs(
+    reference: ImageReference,
+    descriptors: readonly Descriptor[],
+    signal: AbortSignal,
+  ): Promise<HeldBlobs> {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const pulls = descriptors.map((descriptor) =>
+      this.#slots.run(either, () => this.#pullBlob(reference, descriptor, either)),
+    );
+    const release = async (): Promise<void> => {
+      stop.abort(new Error('the blobs are no longer wanted'));
+      for (const pull of await Promise.allSettled(pulls))
+        if (pull.status === 'fulfilled') await pull.value[Symbol.asyncDispose]();
+    };
+    try {
+      return { spools: await Promise.all(pulls), [Symbol.asyncDispose]: release };
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  async #pullBlob(reference: ImageReference, descriptor: Descriptor, signal: AbortSignal): Promise<Spool> {
+    const spool = await openSpool(this.#directory, this.#cache);
+    try {
+      for await (const chunk of this.#source.openBlob(reference, descriptor, signal))
+        await spool.append(chunk);
+      this.#bytesPulled += descriptor.size;
+      return spool;
+    } catch (error) {
+      await spool[Symbol.asyncDispose]();
       throw error;
     }
   }
