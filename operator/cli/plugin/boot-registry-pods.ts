@@ -3,8 +3,8 @@ import { PluginError } from './error.ts';
 import { youngestFirst } from './pod-log.ts';
 import type { Session } from './session.ts';
 
-/** As the chart labels its pods. */
-const SELECTOR = 'app.kubernetes.io/component=boot-registry,app.kubernetes.io/name=linuxkit-operator';
+/** As the chart labels its pods. Their app.kubernetes.io/name is a value of the chart. */
+const SELECTOR = 'app.kubernetes.io/component=boot-registry';
 
 /** Where a boot registry listens. */
 export interface BootRegistryPod {

@@ -36,7 +36,7 @@ describe('status', () => {
 
   it('knows an image that nobody has looked at', () => {
     const fresh = stored({ ...IMAGE, status: {} });
-    expect(statusOverview({ images: [fresh], machines: [] } as never, view)).toContain(
+    expect(statusOverview({ images: [fresh], machines: [] }, view)).toContain(
       'web     Unknown   -        -       -        -\n',
     );
     expect(imageDetail(fresh, view)).toContain('Ready:        nobody has looked at it yet\n');
