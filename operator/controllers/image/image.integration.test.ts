@@ -694,7 +694,7 @@ describe('what a build is told of trust and of registries', () => {
   test('is in its request and its mounts; keys that change start another build', async () => {
     await fresh();
     await createImage(trusting);
-    await stalled('ConfigNotFound');
+    await ready('ConfigNotFound');
     const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'trust', namespace } } as const;
     const data = { 'cosign.pub': PEM, 'trusted_root.json': '{}' };
     await client.create(CONFIG_MAPS, { ...map, data }, { signal });
