@@ -79,10 +79,24 @@ export class OutputFolder implements AsyncDisposable {
     } catch (error) {
       // It is there and holds something; other files in it are none of ours.
       if (!hasCode(error, ['ENOTEMPTY', 'EEXIST'])) throw error;
-      await rm(join(this.#path, 'build.json'), { force: true });
+      await this.#putAside();
       for (const name of FILES) await rename(join(staging, name), join(this.#path, name));
     }
     await this.#date();
+  }
+
+  /**
+   * Moves an earlier result out of the way, its record first. To rename over a file makes some file
+   * systems write the new one to disk at once, which takes longer than all else here.
+   */
+  async #putAside(): Promise<void> {
+    const aside = join(this.work, 'earlier');
+    await mkdir(aside);
+    for (const name of [...FILES].reverse()) {
+      await rename(join(this.#path, name), join(aside, name)).catch((error: unknown) => {
+        if (!hasCode(error, ['ENOENT'])) throw error;
+      });
+    }
   }
 
   /**
