@@ -10,8 +10,8 @@ import { changedService, layerFiles, type PreparedSet } from './prepared-set.ts'
 
 /** What one round of a case gave. */
 export interface Round {
-  /** Seconds of the unit, measured directly before. */
-  readonly g: number;
+  /** The unit, measured directly before. */
+  readonly unit: Measurement;
   readonly engine: Measurement;
   readonly byHand: Measurement;
   /** Bytes of the initrd that the engine made. */
@@ -49,12 +49,12 @@ export class BenchRoom {
 
   async measure(one: BenchCase): Promise<Round> {
     await this.#arrange(one);
-    const g = await this.#unit();
+    const unit = await this.#unit();
     const engine = await this.#engine(one.compression);
     const initrdSize = await this.#initrdSize();
     const byHand = await this.#byHand(one);
     this.#warm = one.compression;
-    return { g, engine, byHand, initrdSize };
+    return { unit, engine, byHand, initrdSize };
   }
 
   /** Builds the set with a kernel that boots, in either compression, and gives the folders. */
@@ -96,12 +96,10 @@ export class BenchRoom {
     this.#warm = undefined;
   }
 
-  async #unit(): Promise<number> {
+  async #unit(): Promise<Measurement> {
     const program = join(import.meta.dirname, 'gunzip.ts');
     const files = await layerFiles(this.#prepared);
-    return Number(
-      await run(process.execPath, [program, ...files], { signal: this.#signal, timeout: 600_000 }),
-    );
+    return measure(process.execPath, [program, ...files], { folder: this.#folder, signal: this.#signal });
   }
 
   async #engine(compression: 'gzip' | 'zstd'): Promise<Measurement> {

@@ -17,9 +17,9 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
-/** How often G a case took, as the median over its rounds, each with the G that was measured beside it. */
+/** How many G a case took, as the median over its rounds, each with the G that was measured beside it. */
 export function ratio({ rounds }: CaseResult): number {
-  return median(rounds.map(({ engine, g }) => engine.wall / g));
+  return median(rounds.map(({ engine, unit }) => engine.wall / unit.wall));
 }
 
 export function peakMemory({ rounds }: CaseResult): number {
@@ -33,7 +33,7 @@ export function holds(result: CaseResult): boolean {
 }
 
 const HEADER = [
-  '| case | bar | measured | wall | CPU | peak memory | initrd | by hand |',
+  '| case | bar | measured | computing | wall | peak memory | initrd | by hand |',
   '| --- | --- | --- | --- | --- | --- | --- | --- |',
 ];
 
@@ -55,18 +55,24 @@ export function table(results: readonly CaseResult[]): string {
 
 function row(result: CaseResult): string {
   const { benchCase, rounds } = result;
+  const { bar } = benchCase;
   const of = (value: (round: Round) => number): number => median(rounds.map(value));
-  const g = of((round) => round.g);
-  const byHand = median(rounds.map((round) => round.byHand.wall / round.g));
+  const measured = ratio(result);
+  const memory = peakMemory(result);
   const cells = [
     `${benchCase.set.name}, ${benchCase.title}`,
-    benchCase.bar === undefined ? '–' : `${benchCase.bar} G`,
-    `${holds(result) ? '' : '**'}${ratio(result).toFixed(2)} G${holds(result) ? '' : '**'}`,
-    `${of(({ engine }) => engine.wall).toFixed(2)} s (G ${g.toFixed(2)} s)`,
-    `${of(({ engine }) => engine.cpu).toFixed(2)} s`,
-    `${(peakMemory(result) / 1024 / 1024).toFixed(0)} MiB`,
+    bar === undefined ? '–' : `${bar} G`,
+    marked(`${measured.toFixed(2)} G`, bar !== undefined && measured > bar),
+    `${of(({ engine, unit }) => engine.cpu / unit.cpu).toFixed(2)} G`,
+    `${of(({ engine }) => engine.wall).toFixed(2)} s (G ${of(({ unit }) => unit.wall).toFixed(2)} s)`,
+    marked(`${(memory / 1024 / 1024).toFixed(0)} MiB`, memory > MEMORY_BAR),
     `${(of(({ initrdSize }) => initrdSize) / 1e6).toFixed(1)} MB`,
-    `${byHand.toFixed(2)} G`,
+    `${of(({ byHand, unit }) => byHand.wall / unit.wall).toFixed(2)} G`,
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+/** Bold, where a bar is missed. */
+function marked(text: string, missed: boolean): string {
+  return missed ? `**${text}**` : text;
 }
