@@ -60,7 +60,7 @@ async function readAuthority(file: string): Promise<string> {
     const text = await readFile(file, 'utf8');
     if (text.length > MAX_AUTHORITY_BYTES) throw new RangeError(`more than ${MAX_AUTHORITY_BYTES} bytes`);
     // Node takes what is no certificate for an empty bundle; better that nobody wonders why none is trusted.
-    new X509Certificate(text);
+    void new X509Certificate(text);
     return text;
   } catch (error) {
     throw new RegistryFlagError(
