@@ -167,7 +167,7 @@ outputs:
       "image.yml:23:9: files[0].mode: must be a quoted octal string, such as '0644'",
       'image.yml:24:3: files[1]: exactly one of directory: true, symlink, contents, source and metadata must be given',
       'image.yml:27:8: files[2].gid: cannot find id "nobody": it must be a number or the name of a container',
-      'image.yml:29:11: outputs[0].format: output format iso-bios is not made here; those that are: kernel+initrd, tar',
+      'image.yml:29:11: outputs[0].format: output format iso-bios is not made here; those that are: kernel+initrd',
     ]);
   });
 

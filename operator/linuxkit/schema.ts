@@ -133,7 +133,7 @@ const inlineFileSchema = withRules(fileSchema, {
 });
 
 /** Formats that a configuration of 2017 may ask for in `outputs`, out of those that existed. */
-export const OUTPUT_FORMATS = ['kernel+initrd', 'tar'] as const;
+export const OUTPUT_FORMATS = ['kernel+initrd'] as const;
 
 const outputSchema = z.object({
   format: z
