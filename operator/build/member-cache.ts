@@ -12,7 +12,6 @@ import {
   type ObjectWriter,
   StorageError,
 } from '../storage/store.ts';
-import { hashOf } from './identity.ts';
 import type { ReportProgress } from './progress.ts';
 import { sumOf } from './sum.ts';
 import { copyToFile } from './work-file.ts';
@@ -63,7 +62,8 @@ export class MemberCache {
 
   /** Stores a record and the data that it speaks of, data first, while the build goes on. See {@link settled}. */
   keep(key: string, value: unknown, data: readonly ObjectSource[]): void {
-    const bytes = Buffer.from(JSON.stringify({ sum: hashOf(value), value }));
+    const json = Buffer.from(JSON.stringify(value));
+    const bytes = Buffer.concat([Buffer.from(`${sumOf(json).sha256}\n`), json]);
     const record = { ...sumOf(bytes), open: () => Readable.from([bytes]) };
     const writing = (async () => {
       for (const source of data) await this.#put(source.sha256, source);
@@ -173,12 +173,13 @@ export class MemberCache {
   }
 }
 
+/** A record is the sum of a JSON document, a line feed, and the document. Undefined for anything else. */
 function checkedValue(bytes: Buffer): unknown {
+  const end = bytes.indexOf('\n');
+  const json = bytes.subarray(end + 1);
+  if (end < 0 || bytes.toString('latin1', 0, end) !== sumOf(json).sha256) return undefined;
   try {
-    const record: unknown = JSON.parse(bytes.toString());
-    if (typeof record !== 'object' || record === null || !('sum' in record) || !('value' in record))
-      return undefined;
-    return record.sum === hashOf(record.value) ? record.value : undefined;
+    return JSON.parse(json.toString());
   } catch {
     return undefined;
   }
