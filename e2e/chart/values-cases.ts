@@ -1,3 +1,5 @@
+const AUTHORITY = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+
 /** Values that users set, each for another way of running the operator. CRDs are left out: they are generated, and tested, elsewhere. */
 export const VALUES_CASES = {
   /** As it comes. */
@@ -68,6 +70,13 @@ export const VALUES_CASES = {
       nodeSelector: { 'example.com/pool': 'builds' },
       imagePullSecrets: ['pull'],
       insecureRegistries: ['registry.example.com:5000'],
+      registryMirrors: { 'docker.io': ['mirror.example.com/hub', 'mirror.example.com:5000'] },
+      registryCAs: { 'mirror.example.com': AUTHORITY, '*': AUTHORITY },
+      proxy: {
+        http: 'http://proxy.example.com:3128',
+        https: 'http://proxy.example.com:3128',
+        noProxy: '.example.com,10.0.0.0/8',
+      },
     },
     bootRegistry: {
       affinity: { nodeAffinity: {} },

@@ -13,6 +13,8 @@ const countOrPercentage = z.union([z.int().min(0), z.string().regex(/^(100|[0-9]
 const pullPolicy = z.enum(['Always', 'IfNotPresent', 'Never']);
 const logLevel = z.enum(['error', 'warn', 'info', 'debug']);
 const digest = z.string().regex(/^(sha256:[0-9a-f]{64})?$/);
+const registryHost = z.string().regex(/^[A-Za-z0-9._-]+(:[0-9]{1,5})?$/);
+const proxy = z.string().regex(/^(https?:\/\/[^/@\s]+\/?)?$/);
 const resources = z.strictObject({
   requests: z.record(z.string(), quantity).optional(),
   limits: z.record(z.string(), quantity).optional(),
@@ -154,6 +156,12 @@ export const chartValues = z.strictObject({
     cacheMaxAge: duration,
     cacheMaxSize: quantity,
     insecureRegistries: z.array(z.string().min(1)),
+    registryMirrors: z.record(registryHost, z.array(z.string().regex(/^[^\s/@?#,=]+(\/[^\s@?#,]*)?$/))),
+    registryCAs: z.record(
+      z.string().regex(/^(\*|[A-Za-z0-9._-]+(:[0-9]{1,5})?)$/),
+      z.string().regex(/-----BEGIN CERTIFICATE-----/),
+    ),
+    proxy: z.strictObject({ http: proxy, https: proxy, noProxy: text }),
   }),
   machines: z.strictObject({
     maxRestarts: z.int().min(0),

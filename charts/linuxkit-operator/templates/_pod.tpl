@@ -36,3 +36,16 @@ affinity: {{- toYaml . | nindent 2 }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{/* Certificate authorities of registries, for the manager. */}}
+{{- define "linuxkit-operator.registryCAMounts" -}}
+{{- if .Values.builds.registryCAs }}
+- {name: registry-cas, mountPath: /etc/linuxkit/registry-cas, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "linuxkit-operator.registryCAVolumes" -}}
+{{- if .Values.builds.registryCAs }}
+- {name: registry-cas, configMap: {name: {{ include "linuxkit-operator.fullname" . }}-registry-cas}}
+{{- end }}
+{{- end -}}

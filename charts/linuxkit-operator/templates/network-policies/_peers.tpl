@@ -44,5 +44,14 @@
 {{- range .Values.builds.insecureRegistries }}
 {{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default "80") }}
 {{- end }}
+{{- range $mirrors := .Values.builds.registryMirrors }}
+{{- range $mirrors }}
+{{- $ports = append $ports (include "linuxkit-operator.portOf" (splitList "/" . | first)) }}
+{{- end }}
+{{- end }}
+{{- range list .Values.builds.proxy.http .Values.builds.proxy.https | compact }}
+{{- $port := regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" }}
+{{- $ports = append $ports (default (ternary "443" "80" (hasPrefix "https:" .)) $port) }}
+{{- end }}
 {{- include "linuxkit-operator.egressTo" (list .Values.networkPolicy.builds.registries $ports) }}
 {{- end -}}
