@@ -16,6 +16,18 @@ export interface ChartImages {
   readonly storage: string;
 }
 
+/** The values that an installation in a test gives to the chart, `values` over them. */
+export function chartSettings(
+  images: ChartImages,
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return {
+    image: repositoryAndTag(images.operator),
+    storage: { embedded: { image: repositoryAndTag(images.storage), persistence: { enabled: false } } },
+    ...values,
+  };
+}
+
 /** Installs or upgrades the chart as a user would, and waits until everything of it is ready. */
 export async function installChart(
   helm: string,
@@ -24,11 +36,7 @@ export async function installChart(
   values: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<void> {
-  const settings = {
-    image: repositoryAndTag(images.operator),
-    storage: { embedded: { image: repositoryAndTag(images.storage), persistence: { enabled: false } } },
-    ...values,
-  };
+  await settleRelease(helm, kubeconfig, signal);
   await run(
     helm,
     [
@@ -36,10 +44,7 @@ export async function installChart(
       '--install',
       RELEASE,
       CHART,
-      '--kubeconfig',
-      kubeconfig,
-      '--namespace',
-      OPERATOR_NAMESPACE,
+      ...where(kubeconfig),
       '--create-namespace',
       '--wait',
       '--timeout',
@@ -50,8 +55,28 @@ export async function installChart(
     {
       signal,
       timeout: 400_000,
-      input: JSON.stringify(settings),
+      input: JSON.stringify(chartSettings(images, values)),
       advice: `see kubectl --namespace ${OPERATOR_NAMESPACE} get pods,events`,
     },
   );
+}
+
+/** Helm refuses to touch a release that it was killed over: a first installation is undone, an upgrade taken back. */
+async function settleRelease(helm: string, kubeconfig: string, signal: AbortSignal): Promise<void> {
+  const listed = await run(
+    helm,
+    ['list', '--pending', '--filter', `^${RELEASE}$`, '--output', 'json', ...where(kubeconfig)],
+    { signal },
+  );
+  const [pending] = JSON.parse(listed) as readonly { readonly status: string }[];
+  if (pending === undefined) return;
+  const action = pending.status === 'pending-install' ? 'uninstall' : 'rollback';
+  await run(helm, [action, RELEASE, '--wait', '--timeout', '3m', ...where(kubeconfig)], {
+    signal,
+    timeout: 240_000,
+  });
+}
+
+function where(kubeconfig: string): readonly string[] {
+  return ['--kubeconfig', kubeconfig, '--namespace', OPERATOR_NAMESPACE];
 }
