@@ -1,3 +1,5 @@
+import { constants, createReadStream } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -58,12 +60,38 @@ async function fetch(
   environment: AssemblyEnvironment,
 ): Promise<WorkFile | undefined> {
   const { cache, folder, signal } = environment;
-  const stream = await cache?.data(sum);
-  if (stream === undefined) return undefined;
-  const file = await copyToFile(join(folder, `cached-${name}`), stream, signal);
-  if (file.size === sum.size && file.sha256 === sum.sha256) return file;
+  const cached = await cache?.file(sum, folder);
+  if (cached === undefined) return undefined;
+  // A copy, since the cache's own file must not leave with the result.
+  const path = join(folder, `cached-${name}`);
+  const { verified, confirm } = cached;
+  const copied = await copyIfThere(cached.path, path, verified, signal);
+  // Removed meanwhile, by whoever keeps caches small.
+  if (copied === undefined) return undefined;
+  const file = copied === 'unread' ? { path, ...sum } : copied;
+  if (file.size === sum.size && file.sha256 === sum.sha256) {
+    if (!verified) await confirm();
+    return file;
+  }
   await cache?.damaged(sum);
   return undefined;
+}
+
+/** Copies a file, and sums it unless its sum is known. Undefined where there is none. */
+async function copyIfThere(
+  from: string,
+  to: string,
+  known: boolean,
+  signal: AbortSignal,
+): Promise<WorkFile | 'unread' | undefined> {
+  try {
+    if (!known) return await copyToFile(to, createReadStream(from), signal);
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+    return 'unread';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 async function fromImage(
