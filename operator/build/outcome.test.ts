@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sha256Digest } from '../oci/types.ts';
 import { BuildError } from './failure.ts';
-import { exitCodeOf, failedOutcome, terminationMessage } from './outcome.ts';
+import { exitCodeOf, failedOutcome, signersOf, terminationMessage } from './outcome.ts';
 import type { BuildOutcome } from './record.ts';
 
 const failed = (message: string): BuildOutcome =>
@@ -36,6 +37,40 @@ describe('terminationMessage', () => {
       failure: { message: string };
     };
     expect(failure.message).toMatch(/^begin x+ \[…\] x+ end$/);
+  });
+});
+
+describe('signers', () => {
+  const input = (location: string) => ({
+    location,
+    reference: 'a',
+    digest: sha256Digest('0'.repeat(64)),
+    verifiedBy: {
+      digest: sha256Digest('0'.repeat(64)),
+      signer: `signer of ${location}`,
+      form: 'bundle' as const,
+    },
+  });
+  const { verifiedBy: _, ...unverified } = input('init[0]');
+  const succeeded = (count: number): BuildOutcome => ({
+    result: 'succeeded',
+    digest: sha256Digest('1'.repeat(64)),
+    reused: false,
+    seconds: {},
+    bytesPulled: 0,
+    bytesStored: 0,
+    verifiedBy: signersOf(Array.from({ length: count }, (_, at) => input(`services[${at}]`))) ?? {},
+  });
+
+  it('are those of the inputs that were verified', () => {
+    expect(signersOf([input('kernel'), unverified])).toEqual({ kernel: 'signer of kernel' });
+    expect(signersOf([unverified])).toBeUndefined();
+  });
+
+  it('are left out of a message for which they are too many', () => {
+    expect(JSON.parse(terminationMessage(succeeded(3)))).toEqual(succeeded(3));
+    const { verifiedBy: _, ...rest } = succeeded(200) as Extract<BuildOutcome, { result: 'succeeded' }>;
+    expect(JSON.parse(terminationMessage(succeeded(200)))).toEqual(rest);
   });
 });
 

@@ -18,7 +18,14 @@ import { type GeneratedEntry, plannedEntry } from './generated.ts';
 import { artifactDigest, contentSum, inputsHash } from './identity.ts';
 import { type CacheStore, MemberCache } from './member-cache.ts';
 import type { ReportProgress } from './progress.ts';
-import type { Architecture, BuildRecord, BuildStep, Compression, FileRecord } from './record.ts';
+import type {
+  Architecture,
+  BuildRecord,
+  BuildStep,
+  Compression,
+  FileRecord,
+  ResolvedInput,
+} from './record.ts';
 import { type ResolvedInputs, resolveInputs } from './resolve.ts';
 import { Slots } from './slots.ts';
 import { imageLocations, memberSources } from './sources.ts';
@@ -59,6 +66,8 @@ export type StepSeconds = Readonly<Partial<Record<BuildStep, number>>>;
 
 export interface BuildResult {
   readonly record: BuildRecord;
+  /** As this build resolved and verified them, whichever build the record is of. */
+  readonly inputs: readonly ResolvedInput[];
   /** In the work folder; undefined when an earlier build of the same inputs is the result. */
   readonly files?: { readonly kernel: WorkFile; readonly 'initrd.img': WorkFile } & Evidence;
   readonly seconds: StepSeconds;
@@ -89,7 +98,8 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
 
   const hash = inputsHash({ ...input, images: images.inputs, files: added.sums });
   const earlier = await environment.findResult(hash);
-  if (earlier !== undefined) return { record: earlier, seconds: steps.seconds, bytesPulled: 0 };
+  if (earlier !== undefined)
+    return { record: earlier, inputs: images.inputs, seconds: steps.seconds, bytesPulled: 0 };
 
   const different = evidenceInputs(images);
   using evidence = beginInputSboms(different, environment.images, signal);
@@ -133,7 +143,7 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
     return { record: withEvidence(described, written), statements: written };
   });
   const files = { kernel: assembled.kernel, 'initrd.img': assembled.initrd, ...statements };
-  return { record, files, seconds: steps.seconds, bytesPulled: layers.bytesPulled };
+  return { record, inputs: images.inputs, files, seconds: steps.seconds, bytesPulled: layers.bytesPulled };
 }
 
 /** Runs steps, measures them, and turns what they throw into {@link BuildError}. */

@@ -105,6 +105,11 @@ export type BuildOutcome =
       readonly seconds: Readonly<Partial<Record<BuildStep, number>>>;
       readonly bytesPulled: number;
       readonly bytesStored: number;
+      /**
+       * By location, who signed the images that `trust` names. The record of the same content may be of a build
+       * before that asked for less. Left out where there are none, or too many to say.
+       */
+      readonly verifiedBy?: Readonly<Record<string, string>>;
     }
   | { readonly result: 'failed'; readonly failure: BuildFailure };
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BUILD_PATHS } from '../api/names.ts';
 import { BuildError, buildErrorOf } from '../build/failure.ts';
-import { exitCodeOf, failedOutcome, terminationMessage } from '../build/outcome.ts';
+import { exitCodeOf, failedOutcome, signersOf, terminationMessage } from '../build/outcome.ts';
 import { build } from '../build/pipeline.ts';
 import { findResult, publish } from '../build/publish.ts';
 import type { BuildOutcome } from '../build/record.ts';
@@ -114,6 +114,7 @@ async function buildAndPublish(
         findResult: (hash) => findResult(store, request.image, hash, signal),
       },
     );
+    const verifiedBy = signersOf(result.inputs);
     const begun = performance.now();
     const { record, bytesStored } = await published(() => publish(store, request.image, result, signal));
     return {
@@ -123,6 +124,7 @@ async function buildAndPublish(
       seconds: { ...result.seconds, publish: (performance.now() - begun) / 1000 },
       bytesPulled: result.bytesPulled,
       bytesStored,
+      ...(verifiedBy === undefined ? {} : { verifiedBy }),
     };
   } finally {
     await rm(workFolder, { recursive: true, force: true });

@@ -53,7 +53,7 @@ async function accept(): Promise<void> {
     'sbom.spdx.json': await file('sbom.spdx.json'),
     'provenance.json': await file('provenance.json'),
   };
-  await output.accept({ record, files, seconds: {}, bytesPulled: 0 } satisfies BuildResult);
+  await output.accept({ record, inputs: [], files, seconds: {}, bytesPulled: 0 } satisfies BuildResult);
 }
 
 async function found(hash = record.inputsHash): Promise<BuildRecord | undefined> {

@@ -12,7 +12,12 @@ const HISTORY_INPUTS = 1000;
 export function artifactOf(
   image: { readonly namespace: string; readonly name: string },
   record: BuildRecord,
-  build: { readonly hash: string; readonly reason: BuildReason },
+  build: {
+    readonly hash: string;
+    readonly reason: BuildReason;
+    /** By location, of whom this build found signatures. */
+    readonly verifiedBy?: Readonly<Record<string, string>> | undefined;
+  },
 ): Artifact {
   const { namespace, name } = image;
   const { kernel, cmdline, 'initrd.img': initrd } = record.files;
@@ -39,12 +44,16 @@ export function artifactOf(
       sha256: cmdline.sha256,
       text: record.cmdline.slice(0, LIMITS.cmdline),
     },
-    inputs: record.inputs.slice(0, LIMITS.inputs).map(({ location, reference, digest, verifiedBy }) => ({
-      location: location.slice(0, LIMITS.location),
-      reference: reference.slice(0, LIMITS.reference),
-      digest,
-      ...(verifiedBy === undefined ? {} : { verifiedBy: verifiedBy.signer.slice(0, LIMITS.verifiedBy) }),
-    })),
+    inputs: record.inputs.slice(0, LIMITS.inputs).map(({ location, reference, digest, verifiedBy }) => {
+      const found = build.verifiedBy ?? {};
+      const signer = Object.hasOwn(found, location) ? found[location] : verifiedBy?.signer;
+      return {
+        location: location.slice(0, LIMITS.location),
+        reference: reference.slice(0, LIMITS.reference),
+        digest,
+        ...(signer === undefined ? {} : { verifiedBy: signer.slice(0, LIMITS.verifiedBy) }),
+      };
+    }),
     created: record.created,
     reason: build.reason,
     buildHash: build.hash,

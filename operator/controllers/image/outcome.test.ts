@@ -17,6 +17,8 @@ const succeeded = {
 
 test('reads what a build says', () => {
   expect(parseOutcome(JSON.stringify(succeeded))).toEqual(succeeded);
+  const verified = { ...succeeded, verifiedBy: { kernel: 'key 0123456789abcdef' } };
+  expect(parseOutcome(JSON.stringify(verified))).toEqual(verified);
   const failed = { result: 'failed', failure: { step: 'pull', reason: 'DigestMismatch', message: 'x' } };
   expect(parseOutcome(JSON.stringify(failed))).toEqual(failed);
 });
@@ -30,6 +32,7 @@ test.each([
   ['another result', JSON.stringify({ result: 'fine' })],
   ['a digest that is none', JSON.stringify({ ...succeeded, digest: 'sha256:../../x' })],
   ['a step that is none', JSON.stringify({ ...succeeded, seconds: { dance: 1 } })],
+  ['a signer that is none', JSON.stringify({ ...succeeded, verifiedBy: { kernel: 1 } })],
   ['negative bytes', JSON.stringify({ ...succeeded, bytesPulled: -1 })],
   [
     'a reason that is none',

@@ -17,6 +17,7 @@ const outcome = z.discriminatedUnion('result', [
     seconds: z.partialRecord(z.enum(STEPS), amount),
     bytesPulled: amount,
     bytesStored: amount,
+    verifiedBy: z.record(z.string(), z.string()).exactOptional(),
   }),
   z.object({
     result: z.literal('failed'),

@@ -62,7 +62,11 @@ function artifactAfter(snapshot: Snapshot, verdict: Verdict): ImageStatus['artif
   const { record, job } = verdict;
   // The same content again is the same artifact: it was built when it was built, and why.
   const reason = before?.digest === record.digest ? before.reason : job.reason;
-  return artifactOf(image.metadata, record, { hash: job.hash, reason });
+  return artifactOf(image.metadata, record, {
+    hash: job.hash,
+    reason,
+    verifiedBy: job.outcome?.verifiedBy,
+  });
 }
 
 function buildAfter(snapshot: Snapshot, verdict: Verdict): RunningBuild | undefined {

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { BuildRecord } from '../../build/record.ts';
+import { sha256Digest } from '../../oci/types.ts';
+import { artifactOf } from './artifact.ts';
+
+const digest = sha256Digest('a'.repeat(64));
+const file = { size: 1, sha256: 'b'.repeat(64) };
+const signed = (signer: string) => ({ verifiedBy: { digest, signer, form: 'bundle' as const } });
+const input = (location: string) => ({ location, reference: 'example/app:1', digest });
+
+const RECORD: BuildRecord = {
+  schema: 'linuxkit.dev/build/v1',
+  digest,
+  architecture: 'amd64',
+  compression: 'zstd',
+  created: '2026-01-01T00:00:00Z',
+  engine: 'test',
+  inputsHash: 'c'.repeat(64),
+  inputs: [
+    input('kernel'),
+    { ...input('init[0]'), ...signed('key of old') },
+    { ...input('services[0]'), ...signed('key of old') },
+    // A record is what a tenant's pod wrote.
+    input('constructor'),
+  ],
+  files: {
+    kernel: file,
+    'initrd.img': { ...file, uncompressedSize: 1, uncompressedSha256: file.sha256 },
+    cmdline: file,
+  },
+  cmdline: 'quiet',
+  bootImage: { digest, manifest: '', config: '', layers: [] },
+};
+
+test.each([
+  ['the record', undefined, [undefined, 'key of old', 'key of old', undefined]],
+  [
+    'the build that found it again, where that says more',
+    { kernel: 'key of new', 'services[0]': 'key of new' },
+    ['key of new', 'key of old', 'key of new', undefined],
+  ],
+])('who signed an input is told by %s', (_, verifiedBy, expected) => {
+  const build = { hash: 'd'.repeat(64), reason: 'SpecChanged', verifiedBy } as const;
+  const { inputs } = artifactOf({ namespace: 'n', name: 'web' }, RECORD, build);
+  expect(inputs.map((each) => each.verifiedBy)).toEqual(expected);
+});
+
+test('a signer has no more room than the schema of the status gives', () => {
+  const record = { ...RECORD, inputs: [{ ...input('kernel'), ...signed('s'.repeat(4000)) }] };
+  const { inputs } = artifactOf({ namespace: 'n', name: 'web' }, record, { hash: '', reason: 'Created' });
+  expect(inputs[0]?.verifiedBy).toHaveLength(512);
+});
