@@ -25,6 +25,9 @@ export class Metrics {
     );
     // Present from the start: an increase of a counter that springs into being at 1 is not seen.
     for (const result of ['succeeded', 'failed']) this.#sweeps.inc({ result }, 0);
+    for (const reason of ['history', 'deleted']) this.#artifactsRemoved.inc({ reason }, 0);
+    for (const direction of ['pulled', 'stored']) this.#buildBytes.inc({ direction }, 0);
+    for (const result of ['completed', 'rolled_back', 'halted']) this.#rolloutResults.inc({ result }, 0);
   }
 
   /** Called before each scrape, for figures that are computed when asked for. */
@@ -221,6 +224,8 @@ export class Metrics {
       this.#reconciles.inc({ controller: name, result }, 0);
     this.#reconcileErrors.inc(labels, 0);
     this.#reconcilePanics.inc(labels, 0);
+    this.#reconcileTerminal.inc(labels, 0);
+    this.#reconcileTimeouts.inc(labels, 0);
     return {
       reconciled: (result, seconds) => {
         this.#reconciles.inc({ controller: name, result });
