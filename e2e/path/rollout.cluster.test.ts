@@ -77,6 +77,7 @@ async function scale(replicas: number): Promise<void> {
 
 beforeAll(async () => {
   await createNamespace(NAMESPACE);
+  watch = await FleetWatch.start(inject('stack').kubeconfig, NAMESPACE, NAME);
   current = '';
   const spec = {
     replicas: 5,
@@ -86,7 +87,6 @@ beforeAll(async () => {
   await kubectl.apply([linuxkitMachine(NAMESPACE, NAME, spec)], within(30));
   const digest = await build('one');
   await allOn(digest, 5);
-  watch = await FleetWatch.start(inject('stack').kubeconfig, NAMESPACE, NAME);
 });
 
 afterAll(async () => {
