@@ -10,11 +10,15 @@ import { program } from '../../e2e/images/entry.ts';
 import { OciLayout } from '../../e2e/images/oci-layout.ts';
 import { type RegistryService, startRegistry } from '../../e2e/services/registry.ts';
 import { startS3 } from '../../e2e/services/s3.ts';
+import { COSIGN_DEADLINE, Signer } from '../../e2e/signing/signer.ts';
 import { BUILD_PATHS } from '../api/names.ts';
 import type { BuildOutcome, BuildRecord } from '../build/record.ts';
 import type { BuildRequest } from '../build/request.ts';
 import { readInitramfs } from '../initramfs/reader.ts';
 import { unpack } from '../initramfs/unpack.ts';
+import { RegistryClient } from '../oci/client.ts';
+import { parseReference } from '../oci/reference.ts';
+import { TestRegistry } from '../oci/registry/test-registry.ts';
 import { EndpointError } from '../storage/endpoint/endpoint-error.ts';
 import { ArtifactServer } from '../storage/endpoint/server.ts';
 import { ArtifactService } from '../storage/endpoint/service.ts';
@@ -180,6 +184,64 @@ describe('build-job', () => {
 
     await writeFile(join(paths.files, '0', 'password'), 'another');
     expect((await succeed({ config: { file: 'image.yml' }, files })).digest).not.toBe(digest);
+  });
+});
+
+describe('build-job and registries', () => {
+  it(
+    'asks mirrors first, where signatures are too, and says who signed what it takes',
+    async () => {
+      await using signer = await Signer.create(AbortSignal.timeout(COSIGN_DEADLINE));
+      const service = await images.publish('team/signed', [[program('bin/web', 'signed')]]);
+      const name = `${registry.host}/team/signed`;
+      // Answers, and has nothing.
+      await using upstream = await TestRegistry.start();
+      const mirrored = { registryMirrors: { [upstream.name]: [registry.host] } };
+      const unverified = {
+        ...config,
+        services: [{ name: 'web', image: `${upstream.name}/team/signed:1`, command: ['/bin/web'] }],
+      };
+      const first = await succeed({ ...mirrored, config: { inline: unverified } });
+      expect(first).not.toHaveProperty('verifiedBy');
+
+      await mkdir(join(paths.verification, 'keys', '0'), { recursive: true });
+      await writeFile(join(paths.verification, 'keys', '0', 'cosign.pub'), signer.publicKey);
+      const trusting = {
+        ...mirrored,
+        config: { inline: { ...unverified, trust: { image: [`${upstream.name}/team/signed`] } } },
+        verification: { publicKeys: [{ file: 'keys/0/cosign.pub' }], identities: [] },
+      };
+      const refused = await job(trusting);
+      expect(refused.code).toBe(65);
+      expect(refused.outcome).toMatchObject({
+        failure: {
+          step: 'verify',
+          reason: 'InputVerificationFailed',
+          message: expect.stringMatching(
+            /^services\[0\]: image .*\/team\/signed:1 \(sha256:.*has no signature/,
+          ),
+        },
+      });
+
+      await using client = new RegistryClient();
+      const digest = await client.resolveDigest(parseReference(service), deadline());
+      await signer.signWithKey(`${name}@${digest}`, 'bundle', deadline());
+      // The content is what it was, and so is its record; who signed it is told all the same.
+      const { verifiedBy, ...second } = await succeed(trusting);
+      expect(second).toMatchObject({ digest: first.digest, bytesStored: 0 });
+      expect(verifiedBy).toEqual({ 'services[0]': expect.stringMatching(/^key [0-9a-f]{16}$/) });
+    },
+    COSIGN_DEADLINE,
+  );
+
+  it('fails over verification material that is not there', async () => {
+    const inline = { ...config, trust: { org: ['team'] } };
+    const verification = { publicKeys: [{ file: 'keys/0/cosign.pub' }], identities: [] };
+    const { code, outcome } = await job({ config: { inline }, verification });
+    expect(code).toBe(65);
+    expect(outcome).toMatchObject({
+      failure: { reason: 'InvalidLinuxKitConfig', message: expect.stringContaining('keys/0/cosign.pub') },
+    });
   });
 });
 

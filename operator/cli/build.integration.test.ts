@@ -8,8 +8,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ImagePublisher, INIT_ENTRIES, moduleEntries } from '../../e2e/build/image-publisher.ts';
 import { OciLayout } from '../../e2e/images/oci-layout.ts';
 import { type RegistryService, startRegistry } from '../../e2e/services/registry.ts';
+import { COSIGN_DEADLINE, ISSUER, Signer, SUBJECT } from '../../e2e/signing/signer.ts';
 import { readInitramfs } from '../initramfs/reader.ts';
 import { unpack } from '../initramfs/unpack.ts';
+import { RegistryClient } from '../oci/client.ts';
+import { parseReference } from '../oci/reference.ts';
+import { TestRegistry } from '../oci/registry/test-registry.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts');
 const FILES = ['build.json', 'cmdline', 'initrd.img', 'kernel', 'provenance.json', 'sbom.spdx.json'];
@@ -133,6 +137,55 @@ describe('build', () => {
     const known = await cli(['build', config('private.yml'), '--output', output]);
     // The registry lets us in, and then has no such image.
     expect(known.stderr).toMatch(/error: ImageNotFound/);
+    await expectUntouched();
+  });
+});
+
+describe('a build of images that must be signed', () => {
+  it(
+    'takes keys and identities from files and flags, and mirrors',
+    async () => {
+      await using signer = await Signer.create(AbortSignal.timeout(COSIGN_DEADLINE));
+      await writeFile(config('cosign.pub'), signer.publicKey);
+      await writeFile(config('root.json'), signer.trustedRoot);
+      const host = init.slice(0, init.indexOf('/'));
+      // Answers, and has nothing.
+      await using upstream = await TestRegistry.start();
+      const yaml = (await readFile(config('kernel.yml'), 'utf8')).replace(host, upstream.name);
+      const args = ['build', '-', '--output', output, '--registry-mirror', `${upstream.name}=${host}`];
+      const trust = `trust: {image: ["${upstream.name}/kernel"]}\n`;
+      const key = ['--verify-key', config('cosign.pub')];
+
+      const without = await cli(args, yaml + trust);
+      expect(without.stderr).toMatch(/error: InputVerificationFailed: trust asks .*\/kernel/);
+      const useless = await cli([...args, ...key], yaml);
+      expect(useless.stderr).toMatch(/error: InvalidLinuxKitConfig: trust names no image/);
+      const unsigned = await cli([...args, ...key], yaml + trust);
+      expect(unsigned.stderr).toMatch(
+        /error: InputVerificationFailed: kernel: image .*\/kernel:1 .*sha256:.* has no signature/,
+      );
+      await expectUntouched();
+
+      await using client = new RegistryClient();
+      const deadline = AbortSignal.timeout(120_000);
+      const digest = await client.resolveDigest(parseReference(kernel), deadline);
+      await signer.signAsIdentity(`${host}/kernel@${digest}`, 'bundle', deadline);
+      const identity = ['--verify-identity', `${ISSUER},/https://ci[.]example/.*/`];
+      const signed = await cli([...args, ...identity, '--trusted-root', config('root.json')], yaml + trust);
+      expect(signed.stderr).toContain(`kernel  signed by ${SUBJECT} by ${ISSUER}`);
+      expect(signed.code).toBe(0);
+      expect(JSON.parse(await readFile(join(output, 'build.json'), 'utf8'))).toMatchObject({
+        inputs: [{ location: 'kernel', verifiedBy: { digest, signer: `${SUBJECT} by ${ISSUER}` } }],
+      });
+    },
+    COSIGN_DEADLINE,
+  );
+
+  it('refuses flags that are none', async () => {
+    const args = ['build', config('kernel.yml'), '--output', output];
+    expect((await cli([...args, '--verify-identity', 'nobody'])).stderr).toMatch(/Not ISSUER,SUBJECT/);
+    expect((await cli([...args, '--registry-mirror', 'docker.io'])).stderr).toMatch(/Not NAME=VALUE/);
+    expect((await cli([...args, '--registry-ca', 'a=/none'])).stderr).toMatch(/AuthorityUnusable: \/none/);
     await expectUntouched();
   });
 });

@@ -21,6 +21,7 @@ import {
   authorityFlag,
   type MirrorFlags,
   mirrorFlag,
+  RegistryFlagError,
   readAuthorities,
   registryOptions,
 } from './registry-flags.ts';
@@ -174,7 +175,8 @@ async function readSource(name: string): Promise<LinuxKitSource> {
 }
 
 /** Problems of a configuration each on a line of their own. */
-function readable(error: unknown): BuildError {
+function readable(error: unknown): BuildError | RegistryFlagError {
+  if (error instanceof RegistryFlagError) return error;
   const failure = buildErrorOf('configure', error);
   const cause = error instanceof LinuxKitConfigError ? error : failure.cause;
   if (!(cause instanceof LinuxKitConfigError)) return failure;

@@ -118,8 +118,16 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
       () => this.#reader.referrers(reference, digest, artifactType, signal, what),
       () => this.#unlessMissing(this.#reader.manifest(reference, digest.replace(':', '-'), signal, { what })),
     ];
+    let failure: unknown;
     for (const list of lists) {
-      const document = await list();
+      let document: ServedDocument | undefined;
+      try {
+        document = await list();
+      } catch (error) {
+        // A mirror may have the tag where the registry, which alone knows of lists, is out of reach.
+        if (signal.aborted || !(error instanceof OciError)) throw error;
+        failure ??= error;
+      }
       if (document === undefined) continue;
       const manifest = parseManifest(document.bytes, document.contentType, document.where);
       if (manifest.kind !== 'index') continue;
@@ -128,6 +136,7 @@ export class RegistryClient implements ImageSource, AsyncDisposable {
       );
       if (found.length > 0) return found;
     }
+    if (failure !== undefined) throw failure;
     return [];
   }
 

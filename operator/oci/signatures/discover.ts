@@ -34,8 +34,8 @@ export const MAX_SIGNATURES = 64;
 
 /**
  * The signatures of a digest, in both forms in which cosign stores them: bundles that refer to the
- * image (cosign 3), and the manifest tagged `sha256-<digest>.sig` (before). Failures of the registry
- * are thrown; damage in one signature does not hide another.
+ * image (cosign 3), and the manifest tagged `sha256-<digest>.sig` (before). Neither damage nor a failure of
+ * the registry hides another signature; failures are thrown at the end.
  */
 export async function* findSignatures(
   source: SignatureSource,
@@ -57,9 +57,48 @@ async function* allSignatures(
   digest: Digest,
   signal: AbortSignal,
 ): AsyncGenerator<Found, void, undefined> {
-  for (const referrer of await source.listReferrers(image, digest, BUNDLE, signal)) {
-    yield* bundlesOf(source, image, referrer, signal);
+  yield* inTurn(signal, [
+    () => referringSignatures(source, image, digest, signal),
+    () => taggedSignatures(source, image, digest, signal),
+  ]);
+}
+
+/** All that any of them finds; a failure of one is thrown when the others are through. */
+async function* inTurn(
+  signal: AbortSignal,
+  searches: readonly (() => AsyncGenerator<Found, void, undefined>)[],
+): AsyncGenerator<Found, void, undefined> {
+  let failure: unknown;
+  for (const search of searches) {
+    try {
+      yield* search();
+    } catch (error) {
+      if (signal.aborted || !(error instanceof OciError)) throw error;
+      failure ??= error;
+    }
   }
+  if (failure !== undefined) throw failure;
+}
+
+async function* referringSignatures(
+  source: SignatureSource,
+  image: ImageReference,
+  digest: Digest,
+  signal: AbortSignal,
+): AsyncGenerator<Found, void, undefined> {
+  const referrers = await source.listReferrers(image, digest, BUNDLE, signal);
+  yield* inTurn(
+    signal,
+    referrers.map((referrer) => () => bundlesOf(source, image, referrer, signal)),
+  );
+}
+
+async function* taggedSignatures(
+  source: SignatureSource,
+  image: ImageReference,
+  digest: Digest,
+  signal: AbortSignal,
+): AsyncGenerator<Found, void, undefined> {
   const { registry, repository } = image;
   const tagged: ImageReference = { registry, repository, tag: `${digest.replace(':', '-')}.sig` };
   let document: ServedDocument;

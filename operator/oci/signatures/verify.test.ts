@@ -446,6 +446,37 @@ describe('with identities', () => {
   });
 });
 
+describe('behind a mirror, the registry itself out of reach', () => {
+  const retry = { attempts: 1, firstDelay: 0, maxDelay: 0, maxRetryAfter: 0 };
+
+  async function verifyMirrored(): Promise<VerifiedSignature> {
+    const mirrors = new Map([['registry.invalid', [registry.name]]]);
+    await using mirrored = new RegistryClient({ mirrors, retry });
+    const reference = parseReference('registry.invalid/team/app');
+    const found = await mirrored.resolve(reference, { os: 'linux', architecture: 'amd64' }, never);
+    return await verifyImage(mirrored, found, preparePolicy(byOurKey), never);
+  }
+
+  it.each([
+    ['simple', () => storeSimpleByKey(simplePayload(image.digest), ours.privateKey)],
+    ['bundle', () => storeBundle(keyBundle(statement(image.digest), ours.privateKey))],
+  ])('a %s signature that the mirror has counts', async (form, store) => {
+    store();
+    expect(await verifyMirrored()).toMatchObject({ digest: image.digest, form });
+  });
+
+  it.each([
+    ['none', () => undefined],
+    [
+      'a foreign one',
+      () => storeSimpleByKey(simplePayload(image.digest), generateKeyPairSync('ed25519').privateKey),
+    ],
+  ])('with %s it is not known whether there is a signature that counts', async (_, store) => {
+    store();
+    await expect(verifyMirrored()).rejects.toMatchObject({ code: 'RegistryUnreachable' });
+  });
+});
+
 describe('preparePolicy', () => {
   it.each<[VerificationPolicy, RegExp]>([
     [{}, /neither a public key nor an identity/],

@@ -25,7 +25,8 @@ const MAX_REASONS = 3;
 /**
  * Finds a signature of the image that the policy accepts. The image is resolved already, so that what
  * is signed is what will be pulled. cosign signs the index where there is one; a signature of the
- * platform's own manifest is as good. Throws `VerificationFailed` with image, digest and reasons.
+ * platform's own manifest is as good. Throws `VerificationFailed` with image, digest and reasons, or what the
+ * registry failed with when no signature that it did give counts.
  *
  * With a key, no transparency log is asked: who trusts a key trusts its holder. Identities need all
  * that the trusted root knows of.
@@ -39,13 +40,21 @@ export async function verifyImage(
   const name = `image ${formatReference(image.reference)}`;
   const digests = image.index === undefined ? [image.digest] : [image.index, image.digest];
   const reasons: string[] = [];
+  let failure: unknown;
   for (const digest of digests) {
-    for await (const found of findSignatures(source, image.reference, digest, signal)) {
-      const verdict = judge(found, digest, policy);
-      if ('signer' in verdict) return { digest, ...verdict };
-      reasons.push(verdict.problem);
+    try {
+      for await (const found of findSignatures(source, image.reference, digest, signal)) {
+        const verdict = judge(found, digest, policy);
+        if ('signer' in verdict) return { digest, ...verdict };
+        reasons.push(verdict.problem);
+      }
+    } catch (error) {
+      if (signal.aborted || !(error instanceof OciError) || error.code === 'LimitExceeded') throw error;
+      failure ??= error;
     }
   }
+  // What could not be read might have counted.
+  if (failure !== undefined) throw failure;
   if (reasons.length === 0) {
     throw new OciError(
       'VerificationFailed',
