@@ -64,13 +64,12 @@ async function fetch(
   if (cached === undefined) return undefined;
   // A copy, since the cache's own file must not leave with the result.
   const path = join(folder, `cached-${name}`);
-  const { verified, confirm } = cached;
-  const copied = await copyIfThere(cached.path, path, verified, signal);
+  const copied = await copyIfThere(cached.path, path, cached.verified, signal);
   // Removed meanwhile, by whoever keeps caches small.
   if (copied === undefined) return undefined;
   const file = copied === 'unread' ? { path, ...sum } : copied;
   if (file.size === sum.size && file.sha256 === sum.sha256) {
-    if (!verified) await confirm();
+    if (!cached.verified) await cached.confirm();
     return file;
   }
   await cache?.damaged(sum);

@@ -103,12 +103,17 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
 
   const different = evidenceInputs(images);
   using evidence = beginInputSboms(different, environment.images, signal);
-  await using thread = new BuildThread(signal);
+  // Ends what still goes on when the build is over: the first failure must not wait for pulls and cache
+  // writes that nobody needs any more.
+  const ending = new AbortController();
+  const working = AbortSignal.any([signal, ending.signal]);
+  await using thread = new BuildThread(working);
   await using layers = new LayerStore({
     source: environment.images,
     directory: workFolder,
     indexer: thread.indexLayer,
   });
+  using _over = { [Symbol.dispose]: () => ending.abort(new BuildOver()) };
   const assembled = await steps.run('assemble', async () => {
     const bundles = planBundles(
       input.config,
@@ -127,10 +132,10 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
       {
         layers,
         thread,
-        cache: environment.cache && new MemberCache(environment.cache, { report, signal }),
+        cache: environment.cache && new MemberCache(environment.cache, { report, signal: working }),
         folder: workFolder,
         slots: new Slots(availableParallelism()),
-        signal,
+        signal: working,
         report,
       },
     );
@@ -144,6 +149,11 @@ export async function build(input: BuildInput, environment: BuildEnvironment): P
   });
   const files = { kernel: assembled.kernel, 'initrd.img': assembled.initrd, ...statements };
   return { record, inputs: images.inputs, files, seconds: steps.seconds, bytesPulled: layers.bytesPulled };
+}
+
+/** Why work is given up that a build had begun and needs no more. Nobody gets to see it. */
+class BuildOver extends Error {
+  override readonly message = 'the build is over';
 }
 
 /** Runs steps, measures them, and turns what they throw into {@link BuildError}. */
