@@ -22,7 +22,6 @@ export interface ReviewRequest {
   readonly namespace?: string;
   readonly name?: string;
   readonly dryRun?: boolean;
-  readonly userInfo?: { readonly username?: string };
   readonly object: unknown;
   readonly oldObject?: unknown;
 }
@@ -30,8 +29,6 @@ export interface ReviewRequest {
 /** What the webhooks know beside the request. */
 export interface ReviewContext {
   readonly client: ApiClient;
-  /** The user that KubeVirt's own controllers are. */
-  readonly ownUser: string;
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +49,7 @@ export async function answerReview(
         refusals(object as VirtualMachine, await sizingOf(object as VirtualMachine, context)),
       );
     case '/validate/virtualmachineinstances':
-      return refused(uid, instanceCauses(request, context.ownUser));
+      return refused(uid, instanceCauses(request));
     case '/validate/virtualmachineinstancemigrations':
       return await reviewMigration(request, context);
     case '/validate/evictions':
@@ -62,14 +59,10 @@ export async function answerReview(
   }
 }
 
-function instanceCauses({ operation, object, oldObject, userInfo }: ReviewRequest, ownUser: string) {
+function instanceCauses({ operation, object, oldObject }: ReviewRequest) {
   const instance = object as VirtualMachineInstance;
   if (operation === 'CREATE') return instanceCreateRefusals(instance.spec);
-  return instanceUpdateRefusals(
-    oldObject as VirtualMachineInstance,
-    instance,
-    userInfo?.username === ownUser,
-  );
+  return instanceUpdateRefusals(oldObject as VirtualMachineInstance, instance);
 }
 
 async function sizingOf(vm: VirtualMachine, { client, signal }: ReviewContext) {
