@@ -1,12 +1,23 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RegistryClient } from '../../operator/oci/client.ts';
+import { parseReference } from '../../operator/oci/reference.ts';
+import { ImagePublisher } from '../build/image-publisher.ts';
+import { file } from '../images/entry.ts';
+import { OciLayout } from '../images/oci-layout.ts';
+import { COSIGN_DEADLINE, Signer } from '../signing/signer.ts';
 import {
   condition,
   createNamespace,
   eventsOf,
   eventually,
   image,
+  imageReady,
   keysBelow,
   kubectl,
   linuxkitConfig,
@@ -50,10 +61,10 @@ function lyingRegistry(upstream: string): Server {
 }
 
 /** Applies an image that cannot be built and waits for its failure. */
-async function failureOf(name: string, spec: Readonly<Record<string, unknown>>) {
-  await kubectl.apply([linuxkitImage(NAMESPACE, name, { build: { retries: 0 }, ...spec })], within(30));
+async function failureOf(name: string, spec: Readonly<Record<string, unknown>>, namespace = NAMESPACE) {
+  await kubectl.apply([linuxkitImage(namespace, name, { build: { retries: 0 }, ...spec })], within(30));
   return await eventually(`the failure of ${name}`, 180, async () => {
-    const object = await image(NAMESPACE, name);
+    const object = await image(namespace, name);
     return condition(object, 'Ready')?.status === 'False' && object.status?.lastFailure !== undefined
       ? object
       : undefined;
@@ -168,5 +179,80 @@ describe('what cannot be built says why', () => {
       );
     const said = refusal ?? (await failureOf(name, { config })).status?.lastFailure?.message;
     expect(said).toMatch(message);
+  });
+});
+
+describe('images that trust names', () => {
+  const TRUST_NAMESPACE = 'trust';
+  const REPOSITORY = 'signed/app';
+  const REFERENCE = `${REGISTRY}/${REPOSITORY}:1`;
+  const ORG = REPOSITORY.split('/')[0];
+  let folder: string;
+  let signer: Signer;
+  /** As this machine names the registry; the signature lies in the same repository. */
+  let pinned: string;
+  let digest: string;
+
+  beforeAll(async () => {
+    await createNamespace(TRUST_NAMESPACE);
+    const { registry } = await testCluster();
+    folder = await mkdtemp(join(tmpdir(), 'signed-'));
+    signer = await Signer.create(AbortSignal.timeout(COSIGN_DEADLINE));
+    const images = new ImagePublisher(new OciLayout(folder), registry.host);
+    // In a cluster that was kept, the image of an earlier run is signed by then.
+    const reference = await images.publish(REPOSITORY, [[file('etc/signed', randomUUID())]]);
+    await using client = new RegistryClient({ insecureRegistries: [registry.host] });
+    digest = await client.resolveDigest(parseReference(reference), within(30));
+    pinned = `${registry.host}/${REPOSITORY}@${digest}`;
+  }, COSIGN_DEADLINE);
+
+  afterAll(async () => {
+    await signer[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
+  });
+
+  const spec = () => ({
+    config: linuxkitConfig('signed', (config) => {
+      config.init.push(REFERENCE);
+      config['trust'] = { org: [ORG] };
+    }),
+    verification: { publicKeys: [{ pem: signer.publicKey }] },
+  });
+
+  it('are refused at apply without a key', async () => {
+    const { verification: _, ...without } = spec();
+    await expect(
+      kubectl.apply([linuxkitImage(TRUST_NAMESPACE, 'keyless', without)], within(30)),
+    ).rejects.toMatchObject({ log: expect.stringMatching(/spec\.verification.*there is no public key/) });
+  });
+
+  it('fail the build while they are not signed, and are built when they are', async () => {
+    const name = 'unsigned';
+    const object = await failureOf(name, spec(), TRUST_NAMESPACE);
+    const message = expect.stringMatching(
+      `^init\\[3\\]: image ${REFERENCE} \\(${digest}, sha256:[0-9a-f]{64}\\) has no signature`,
+    );
+    expect(object.status?.lastFailure).toMatchObject({
+      step: 'verify',
+      reason: 'InputVerificationFailed',
+      message,
+      exitCode: 65,
+    });
+    expect(condition(object, 'Ready')).toMatchObject({ reason: 'InputVerificationFailed' });
+    await eventually('the build to be given up', 60, async () => {
+      const stalled = condition(await image(TRUST_NAMESPACE, name), 'Stalled');
+      return stalled?.status === 'True' && stalled.reason === 'InputVerificationFailed';
+    });
+    expect(await keysBelow(`${TRUST_NAMESPACE}/${name}/`)).toEqual([]);
+
+    await signer.signWithKey(pinned, 'bundle', within(60));
+    const now = `linuxkit.dev/rebuild-requested-at=${new Date().toISOString()}`;
+    await kubectl.run([`--namespace=${TRUST_NAMESPACE}`, 'annotate', 'linuxkitimage', name, now], within(20));
+    const { status } = await imageReady(TRUST_NAMESPACE, name);
+    const verified = status?.artifact?.inputs.filter(({ verifiedBy }) => verifiedBy !== undefined);
+    expect(verified).toMatchObject([
+      { location: 'init[3]', reference: REFERENCE, verifiedBy: expect.stringMatching(/^key [0-9a-f]{16}$/) },
+    ]);
+    expect(status?.lastFailure).toBeUndefined();
   });
 });

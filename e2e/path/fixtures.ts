@@ -117,6 +117,12 @@ export interface Artifact {
   readonly kernel: StoredFile;
   readonly initrd: StoredFile;
   readonly cmdline: StoredFile;
+  readonly inputs: readonly {
+    readonly location: string;
+    readonly reference: string;
+    readonly digest: string;
+    readonly verifiedBy?: string;
+  }[];
 }
 
 export interface ImageObject {
