@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { isReady, MachineCluster } from '../../../e2e/machine/machine-cluster.ts';
 import { waitFor } from '../../../e2e/process/wait.ts';
 import { sampleArtifact } from '../../kubevirt/sample.ts';
 import type { VirtualMachine } from '../../kubevirt/types.ts';
@@ -6,7 +7,6 @@ import type { KubeObject } from '../../runtime/objects.ts';
 import { CONFIG_MAPS, PODS } from '../../runtime/resources.ts';
 import { MACHINES } from '../image/objects.ts';
 import { VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES } from './caches.ts';
-import { isReady, MachineCluster } from './machine-cluster.ts';
 
 const signal = AbortSignal.timeout(900_000);
 let cluster: MachineCluster;

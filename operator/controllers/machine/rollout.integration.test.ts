@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { isReady, MachineCluster } from '../../../e2e/machine/machine-cluster.ts';
 import { waitFor } from '../../../e2e/process/wait.ts';
 import type { MachineClaim } from '../../kubevirt/claim.ts';
 import { sampleArtifact } from '../../kubevirt/sample.ts';
 import { IMAGES, MACHINES } from '../image/objects.ts';
 import { CLAIMS, VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES } from './caches.ts';
-import { isReady, MachineCluster } from './machine-cluster.ts';
 import { CONTROLLER_REVISIONS } from './revision.ts';
 
 const signal = AbortSignal.timeout(900_000);
