@@ -255,4 +255,18 @@ describe('images that trust names', () => {
     ]);
     expect(status?.lastFailure).toBeUndefined();
   });
+
+  it('are found with their signatures in a mirror of a registry that is out of reach', async () => {
+    await signer.signWithKey(pinned, 'simple', within(60));
+    const name = 'mirrored';
+    const mirrored = JSON.parse(
+      JSON.stringify(spec()).replaceAll(`${REGISTRY}/`, 'mirrored.test/'),
+    ) as object;
+    await kubectl.apply([linuxkitImage(TRUST_NAMESPACE, name, { ...mirrored })], within(30));
+    const { status } = await imageReady(TRUST_NAMESPACE, name, 240);
+    expect(status?.artifact?.inputs.find(({ location }) => location === 'init[3]')).toMatchObject({
+      reference: `mirrored.test/${REPOSITORY}:1`,
+      verifiedBy: expect.stringMatching(/^key [0-9a-f]{16}$/),
+    });
+  });
 });

@@ -5,6 +5,8 @@ import { bringUp } from '../stack/stack.ts';
 const NAME = 'test';
 /** Besides the cluster's own registry, those that tests run on this machine to see how builds fail. */
 const REGISTRIES = ['registry.test:5000', 'host.test:5997', 'host.test:5998', 'host.test:5999'];
+/** A registry that there is not. */
+const MIRRORS = { 'mirrored.test': ['registry.test:5000'] };
 const DEADLINE_MS = 1_700_000;
 
 declare module 'vitest' {
@@ -32,7 +34,7 @@ export async function setup(project: {
   // A run that was killed may have left its cluster: tests begin with a new one.
   if (!keep) await LocalCluster.remove(NAME, signal);
   const { cluster, kubectl, helm, images } = await bringUp(
-    { name: NAME, values: { builds: { insecureRegistries: REGISTRIES } } },
+    { name: NAME, values: { builds: { insecureRegistries: REGISTRIES, registryMirrors: MIRRORS } } },
     createReporter(),
     signal,
   );
