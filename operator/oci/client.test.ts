@@ -352,6 +352,29 @@ describe('mirrors', () => {
       message: expect.stringContaining(`mirrors failed too: ${elsewhere.name} (RegistryUnauthorized)`),
     });
   });
+
+  it('need no patience with a registry behind them that is out of reach, but for the first time', async () => {
+    const mirrored = client({ mirrors: new Map([[registry.name, [elsewhere.name]]]) });
+    let away = true;
+    registry.misbehave((request) => {
+      if (away) request.destroy();
+      return away;
+    });
+    const ask = (tag: string) => mirrored.fetchDocument(image(`team/app:${tag}`), never);
+    for (const pauses of [4, 0, 0]) {
+      slept = [];
+      await expect(ask('v1')).rejects.toMatchObject({ code: 'RegistryUnreachable' });
+      expect(slept).toHaveLength(pauses);
+    }
+    // Once it answers, it is a registry like any other.
+    away = false;
+    const { manifest } = registry.addImage([content], { tags: ['v2'] });
+    expect((await ask('v2')).digest).toBe(manifest.digest);
+    away = true;
+    slept = [];
+    await expect(ask('v1')).rejects.toMatchObject({ code: 'RegistryUnreachable' });
+    expect(slept).toHaveLength(4);
+  });
 });
 
 /** Makes the registry want a bearer token that `server` gives out. */

@@ -39,6 +39,8 @@ export class Transport implements AsyncDisposable {
   readonly #tokens: Tokens;
   readonly #credentials: CredentialStore;
   readonly #userAgent: string;
+  /** Origins that did not answer however often they were asked. They are asked again, but once each time. */
+  readonly #unreachable = new Set<string>();
 
   constructor(options: RegistryClientOptions) {
     this.#options = options;
@@ -68,10 +70,14 @@ export class Transport implements AsyncDisposable {
     const { endpoint, signal, what } = request;
     const where = `${what}: registry ${endpoint.name}`;
     let response: WireResponse;
+    const send = (): Promise<WireResponse> => this.#authenticated(request, where);
     try {
-      response = await this.#retrying(() => this.#authenticated(request, where), signal);
+      response = this.#unreachable.has(endpoint.origin) ? await send() : await this.#retrying(send, signal);
+      this.#unreachable.delete(endpoint.origin);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
+      // Behind a mirror it may never be there: patience with it would be spent on everything the mirror lacks.
+      this.#unreachable.add(endpoint.origin);
       throw new OciError(
         'RegistryUnreachable',
         `${where} at ${endpoint.origin} cannot be reached: ${error.message}; check its name and the network`,
