@@ -55,7 +55,8 @@ TokenReviews, which no Role can give (\`rbac.tokenReviews\`), the CRDs (\`crds.e
 
 Nothing in the templates is random and nothing looks into the cluster, so a rendering is the same each time. The
 Secrets for the storage's credentials and the endpoint's certificate are installed empty and filled by the manager:
-have your tool ignore their \`data\` if it takes that for a difference.
+have your tool ignore their \`data\` if it takes that for a difference. The CRD of images is larger than the annotation of
+a client-side apply may be: have it applied server-side (Argo CD: \`ServerSideApply=true\`; Flux and Helm do by themselves).
 
 ## Upgrading and uninstalling
 
@@ -67,7 +68,7 @@ CRDs are templates of the chart: \`helm upgrade\` upgrades them. Take \`--reset-
 \`\`\`sh
 kubectl delete linuxkitmachines,linuxkitimages --all --all-namespaces   # before helm uninstall
 kubectl delete crd linuxkitimages.linuxkit.dev linuxkitmachines.linuxkit.dev
-kubectl --namespace linuxkit-system delete pvc --selector app.kubernetes.io/instance=linuxkit-operator
+kubectl --namespace linuxkit-system delete pvc,pods --selector app.kubernetes.io/instance=linuxkit-operator
 \`\`\`
 
 ## Values
