@@ -40,12 +40,13 @@ export function instanceCreateRefusals(spec: InstanceSpec): Cause[] {
   return [...missing, ...instanceRefusals(spec, 'spec')];
 }
 
-/** Nobody but KubeVirt, which is not asked, changes an instance. */
+/** Nobody but KubeVirt changes an instance. */
 export function instanceUpdateRefusals(
   before: VirtualMachineInstance,
   after: VirtualMachineInstance,
+  byKubeVirt: boolean,
 ): Cause[] {
-  if (isDeepStrictEqual(before.spec, after.spec)) return [];
+  if (byKubeVirt || isDeepStrictEqual(before.spec, after.spec)) return [];
   return [{ field: 'spec', message: 'update of VMI object is restricted' }];
 }
 

@@ -225,13 +225,14 @@ describe('instances', () => {
     );
   });
 
-  it('are changed by nobody', () => {
+  it('are changed by nobody but KubeVirt', () => {
     const before = sampleInstance();
     const after = sampleInstance({}, (vmi) => Object.assign(vmi.spec, { terminationGracePeriodSeconds: 1 }));
-    expect(instanceUpdateRefusals(before, after)).toEqual([
+    expect(instanceUpdateRefusals(before, after, false)).toEqual([
       { field: 'spec', message: 'update of VMI object is restricted' },
     ]);
-    expect(instanceUpdateRefusals(before, sampleInstance({ phase: 'Running' }))).toEqual([]);
+    expect(instanceUpdateRefusals(before, after, true)).toEqual([]);
+    expect(instanceUpdateRefusals(before, sampleInstance({ phase: 'Running' }), false)).toEqual([]);
   });
 });
 
