@@ -61,10 +61,8 @@ function send(message: ThreadAnswer): void {
   port?.postMessage(message, transfer);
 }
 
-async function writePart(task: PartTask): Promise<MemberSum> {
-  const sum = await writePartFile(task, never);
-  garbage.dropped(sum.stored.size);
-  return sum;
+function writePart(task: PartTask): Promise<MemberSum> {
+  return writePartFile(task, never, (bytes) => garbage.dropped(bytes));
 }
 
 async function index(id: number, { descriptor, diffId, file, limits }: LayerTask): Promise<ThreadAnswer> {

@@ -20,9 +20,11 @@ const Z_FINISH = 4;
 export class GzipCompressor implements Compressor {
   readonly #sink: Sink;
   readonly #level: number;
-  /** Compressed blocks in their order, at most {@link PARALLEL_BLOCKS} of them. */
-  readonly #underWay: Promise<Buffer>[] = [];
-  #block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
+  /** Blocks that are being compressed, in their order, at most {@link PARALLEL_BLOCKS} of them. */
+  readonly #underWay: { readonly block: Buffer; readonly compressed: Promise<Buffer> }[] = [];
+  /** Blocks that may be filled again. */
+  readonly #free: Buffer[] = [];
+  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_SIZE);
   #used = 0;
   #window: Buffer | undefined;
   #crc = 0;
@@ -61,8 +63,9 @@ export class GzipCompressor implements Compressor {
   }
 
   async #submit(finishFlush: number): Promise<void> {
-    const block = this.#block.subarray(0, this.#used);
-    const compressed = deflate(block, {
+    const block = this.#block;
+    const bytes = block.subarray(0, this.#used);
+    const compressed = deflate(bytes, {
       level: this.#level,
       finishFlush,
       chunkSize: BLOCK_SIZE / 2,
@@ -70,17 +73,18 @@ export class GzipCompressor implements Compressor {
     });
     // Awaited in its turn; a failure before that is not unhandled.
     compressed.catch(() => undefined);
-    this.#underWay.push(compressed);
-    this.#window = Buffer.from(block.subarray(-WINDOW_SIZE));
-    this.#block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
-    this.#used = 0;
+    this.#underWay.push({ block, compressed });
+    this.#window = Buffer.from(bytes.subarray(-WINDOW_SIZE));
     if (this.#underWay.length >= PARALLEL_BLOCKS) await this.#emit();
+    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_SIZE);
+    this.#used = 0;
   }
 
   async #emit(): Promise<void> {
     const next = this.#underWay.shift();
     if (next === undefined) return;
-    const compressed = await next;
+    const compressed = await next.compressed;
+    this.#free.push(next.block);
     if (!this.#begun) {
       this.#begun = true;
       await this.#sink(HEADER);
