@@ -5,7 +5,7 @@ import type { FuzzTarget } from './target.ts';
 /** Something that a parser did and should not have. */
 export interface Finding {
   readonly target: string;
-  readonly kind: 'unexpected error' | 'slow' | 'hang' | 'memory';
+  readonly kind: 'unexpected error' | 'slow' | 'hang' | 'memory' | 'crash';
   readonly message: string;
   readonly input: Buffer;
 }

@@ -19,6 +19,7 @@ export const TARGETS: readonly FuzzTarget[] = [
     await delay(3_600_000);
     return '';
   }),
+  planted('brings its process down', () => process.abort()),
   planted('hoards heap', () => {
     for (;;) kept.push({ entry: kept.length });
   }),

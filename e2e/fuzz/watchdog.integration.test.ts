@@ -7,9 +7,10 @@ describe('a watched campaign', () => {
   it.each([
     ['loops', 'hang'],
     ['waits', 'hang'],
+    ['brings its process down', 'crash'],
     ['hoards heap', 'memory'],
     ['hoards buffers', 'memory'],
-  ])('ends a parser that %s, and has the input', async (target, kind) => {
+  ])('finds a parser that %s, and has the input', async (target, kind) => {
     const signal = AbortSignal.timeout(90_000);
     const patience = kind === 'hang' ? 1_000 : 60_000;
     const { finding } = await runWatched({ target, seed: 1, duration: 60_000, signal, module, patience });

@@ -1,8 +1,10 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import type { Finding } from './campaign.ts';
-import { MAX_INPUT } from './mutate.ts';
-import type { WorkerOrder, WorkerReport } from './worker.ts';
+import { CURRENT_HEADER, type WorkerOrder, type WorkerReport } from './worker.ts';
 
 /** How a parser is run. */
 export interface WatchedRun {
@@ -19,91 +21,106 @@ export interface WatchedRun {
 const PATIENCE = 30_000;
 const START_PATIENCE = 120_000;
 const LOOK_EVERY = 100;
-/** Of a thread's own heap, in MiB: parsers of small inputs need far less. */
+/** Of the heap, in MiB: parsers of small inputs need far less. */
 const HEAP_LIMIT = 256;
-/** Bytes by which the process may grow, heaps and buffers together. */
-const GROWTH_LIMIT = 1024 * 1024 * 1024;
+/** Bytes that the process may have in memory, heap and buffers together. */
+const MEMORY_LIMIT = 1024 * 1024 * 1024;
+const PAGE_BYTES = 4096;
+/** What is kept of what a process says before it dies, in characters. */
+const LAST_WORDS = 4000;
 
 /**
- * Runs a campaign in a thread and watches it: a parser that does not come back, or takes too much
- * memory, is ended and becomes a finding like any other, with the input that it was given.
+ * Runs a campaign in a process and watches it: a parser that does not come back, takes too much
+ * memory or brings the process down is ended and becomes a finding like any other, with its input.
  */
 export async function runWatched(run: WatchedRun): Promise<WorkerReport> {
-  const { target, seed, duration, module, patience = PATIENCE } = run;
-  const progress = new SharedArrayBuffer(8);
-  const current = new SharedArrayBuffer(MAX_INPUT);
-  const order: WorkerOrder = {
-    target,
-    seed,
-    duration,
-    progress,
-    current,
-    ...(module === undefined ? {} : { module }),
-  };
-  const before = process.memoryUsage.rss();
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-    workerData: order,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
+  const folder = await mkdtemp(join(tmpdir(), 'fuzz-run-'));
+  const { target, seed, duration, module } = run;
+  const current = join(folder, 'current');
+  const order: WorkerOrder = { target, seed, duration, current, ...(module === undefined ? {} : { module }) };
+  const child = fork(new URL('./worker.ts', import.meta.url), [JSON.stringify(order)], {
+    execArgv: [`--max-old-space-size=${HEAP_LIMIT}`],
+    // Buffers stay buffers on the way.
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const ended = new AbortController();
-  const report = new Promise<WorkerReport>((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', (code) => reject(new Error(`the thread ended with ${code} and no report`)));
-  });
-  report.then(
-    () => ended.abort(),
-    () => ended.abort(),
-  );
-  const counters = new Int32Array(progress);
-  const stopped = (kind: Finding['kind'], message: string): WorkerReport => {
-    const length = Atomics.load(counters, 1);
-    const input = Buffer.from(new Uint8Array(current).slice(0, length));
-    return { inputs: Atomics.load(counters, 0), finding: { target, kind, message, input } };
-  };
+  const ending = ends(child).finally(() => ended.abort());
+  ending.catch(() => undefined);
   try {
-    const trouble = await watch(counters, {
-      patience,
-      before,
-      signal: AbortSignal.any([ended.signal, run.signal]),
-    });
+    const signal = AbortSignal.any([ended.signal, run.signal]);
+    const trouble = await watch(child, current, run.patience ?? PATIENCE, signal);
     run.signal.throwIfAborted();
-    if (trouble !== undefined) return stopped(...trouble);
-    const { inputs, finding } = await report;
-    // A buffer arrives as a plain array of bytes.
-    return finding === undefined
-      ? { inputs }
-      : { inputs, finding: { ...finding, input: Buffer.from(finding.input) } };
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
-      return stopped('memory', `more than ${HEAP_LIMIT} MiB of heap`);
-    throw error;
+    const end = trouble ?? (await ending);
+    if ('inputs' in end) return end;
+    const { inputs, input } = await readCurrent(current);
+    // Whatever ends it before the first input is no parser's fault.
+    if (inputs === 0) throw new Error(`the process for ${target} came to nothing: ${end.message}`);
+    return { inputs, finding: { target, ...end, input } };
   } finally {
-    await worker.terminate();
+    child.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Looks at a thread until it has ended; what is wrong with it, if something is. */
+type Trouble = Pick<Finding, 'kind' | 'message'>;
+
+/** What a process reported, or how it died instead. */
+async function ends(child: ChildProcess): Promise<WorkerReport | Trouble> {
+  let words = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    words = (words + text).slice(-LAST_WORDS);
+  });
+  let report: WorkerReport | undefined;
+  child.on('message', (message) => {
+    report = message as WorkerReport;
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<number | NodeJS.Signals | null>();
+  child.once('error', reject);
+  child.once('close', (code, signal) => resolve(code ?? signal));
+  const status = await promise;
+  if (report !== undefined) return report;
+  if (words.includes('heap out of memory'))
+    return { kind: 'memory', message: `more than ${HEAP_LIMIT} MiB of heap` };
+  return { kind: 'crash', message: `the process ended with ${status}: ${words}` };
+}
+
+/** Looks at a process until it has ended; what is wrong with it, if something is. */
 async function watch(
-  counters: Int32Array<SharedArrayBuffer>,
-  options: { readonly patience: number; readonly before: number; readonly signal: AbortSignal },
-): Promise<readonly ['hang' | 'memory', string] | undefined> {
+  child: ChildProcess,
+  current: string,
+  patience: number,
+  signal: AbortSignal,
+): Promise<Trouble | undefined> {
   let last = -1;
   let since = performance.now();
   try {
-    for await (const _ of setInterval(LOOK_EVERY, undefined, { signal: options.signal })) {
+    for await (const _ of setInterval(LOOK_EVERY, undefined, { signal })) {
       const now = performance.now();
-      const count = Atomics.load(counters, 0);
-      if (count !== last) [last, since] = [count, now];
-      // Before the first input the thread only loads its program.
-      const patience = count === 0 ? START_PATIENCE : options.patience;
-      if (now - since > patience) return ['hang', `no end within ${patience / 1000} s`];
-      const growth = process.memoryUsage.rss() - options.before;
-      if (growth > GROWTH_LIMIT)
-        return ['memory', `the process has grown by ${Math.round(growth / 2 ** 20)} MiB`];
+      const { inputs } = await readCurrent(current);
+      if (inputs !== last) [last, since] = [inputs, now];
+      // Before the first input the process only loads its program.
+      const most = inputs === 0 ? START_PATIENCE : patience;
+      if (now - since > most) return { kind: 'hang', message: `no end within ${most / 1000} s` };
+      const memory = await residentBytes(child.pid);
+      if (memory > MEMORY_LIMIT)
+        return { kind: 'memory', message: `${Math.round(memory / 2 ** 20)} MiB of memory` };
     }
   } catch (error) {
-    if (!options.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
   }
   return undefined;
+}
+
+async function readCurrent(path: string): Promise<{ readonly inputs: number; readonly input: Buffer }> {
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  if (bytes.length < CURRENT_HEADER) return { inputs: 0, input: Buffer.alloc(0) };
+  const length = bytes.readUInt32LE(4);
+  return { inputs: bytes.readUInt32LE(0), input: bytes.subarray(CURRENT_HEADER, CURRENT_HEADER + length) };
+}
+
+/** Of a process that may have ended (proc(5), statm). */
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const text = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '');
+  return Number(text.split(' ')[1] ?? 0) * PAGE_BYTES;
 }

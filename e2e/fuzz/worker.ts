@@ -1,48 +1,51 @@
-/** Runs one campaign in a thread of its own, so that whoever started it can end it whatever happens. */
+/** Runs one campaign in a process of its own, so that whoever started it can end it whatever happens. */
+import { openSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { campaign, type Finding } from './campaign.ts';
 import type { FuzzTarget } from './target.ts';
 import { TARGETS } from './targets/all.ts';
 
-/** What a thread is told. */
+/** What the process is told, as JSON in its argument. */
 export interface WorkerOrder {
   readonly target: string;
   readonly seed: number;
   /** Milliseconds. */
   readonly duration: number;
-  /** Where the thread leaves the number of inputs so far, and the length of the current one. */
-  readonly progress: SharedArrayBuffer;
-  /** Where it leaves the current input. */
-  readonly current: SharedArrayBuffer;
+  /** File in which it leaves the number of inputs so far, the length of the current one, and the input. */
+  readonly current: string;
   /** A module with further targets, for tests of the fuzzer itself. */
   readonly module?: string;
 }
 
+/** What it sends in the end. */
 export interface WorkerReport {
   readonly inputs: number;
   readonly finding?: Finding;
 }
 
+/** Bytes before the input: two numbers of 32 bits, little-endian. */
+export const CURRENT_HEADER = 8;
 /** Inputs. */
 const YIELD_EVERY = 50;
 
-if (!isMainThread) {
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-  parentPort?.postMessage(await work(workerData as WorkerOrder));
+if (import.meta.main) {
+  const report = await work(JSON.parse(process.argv[2] ?? '{}') as WorkerOrder);
+  process.send?.(report);
+  process.disconnect();
 }
 
 async function work(order: WorkerOrder): Promise<WorkerReport> {
   const target = await findTarget(order);
-  const progress = new Int32Array(order.progress);
-  const current = new Uint8Array(order.current);
+  const file = openSync(order.current, 'w');
+  const header = Buffer.alloc(CURRENT_HEADER);
   const end = performance.now() + order.duration;
   let inputs = 0;
   const watch = {
     before(input: Buffer) {
-      current.set(input);
-      Atomics.store(progress, 1, input.length);
-      Atomics.store(progress, 0, (inputs += 1));
+      inputs += 1;
+      header.writeUInt32LE(inputs, 0);
+      header.writeUInt32LE(input.length, 4);
+      writeSync(file, Buffer.concat([header, input]), 0, CURRENT_HEADER + input.length, 0);
     },
     cpuSeconds: () => {
       const { user, system } = process.threadCpuUsage();
