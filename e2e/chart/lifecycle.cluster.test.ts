@@ -97,7 +97,7 @@ async function leftovers(): Promise<readonly string[]> {
     ['get', 'clusterroles,clusterrolebindings', `--selector=${INSTANCE}`, '-o', 'name'],
     signal,
   );
-  return `${inside}${outside}`.split('\n').filter((line) => line !== '' && !line.endsWith('-self-test'));
+  return `${inside}${outside}`.split('\n').filter((line) => line !== '' && !/^pod\/.*-self-test$/.test(line));
 }
 
 /** Values with which the chart's own test finds a kernel and an init here. */

@@ -10,7 +10,7 @@ unless an S3 outside is used.
 
 \`\`\`sh
 helm install linuxkit-operator charts/linuxkit-operator --namespace linuxkit-system --create-namespace
-helm test linuxkit-operator --namespace linuxkit-system --logs
+helm test linuxkit-operator --namespace linuxkit-system --logs --timeout 15m
 \`\`\`
 
 Needs Kubernetes 1.33 or newer, and KubeVirt for machines; images are built without it too. The release's namespace
