@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 const LANES = ['static', 'unit', 'integration', 'cluster'] as const;
 type Lane = (typeof LANES)[number];
@@ -14,6 +14,8 @@ type Lane = (typeof LANES)[number];
 interface Count {
   readonly passed: number;
   readonly failed: number;
+  /** What failed and why, told again at the end, where it is not lost among the output of later lanes. */
+  readonly failures: readonly string[];
 }
 
 /** Checks without a test runner: each counts as one. */
@@ -66,7 +68,7 @@ function run(command: readonly string[], deadline: number, echo: boolean): Promi
 
 async function staticLane(): Promise<Count> {
   let passed = 0;
-  let failed = 0;
+  const failures: string[] = [];
   for (const [name, command] of STATIC_CHECKS) {
     const started = performance.now();
     const { code, output } = await run(command, LANE_DEADLINE.static, false);
@@ -74,18 +76,51 @@ async function staticLane(): Promise<Count> {
     console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`);
     if (code === 0) passed += 1;
     else {
-      failed += 1;
+      failures.push(`static > ${name}\n${lastLines(output)}`);
       console.log(output.trimEnd());
     }
   }
-  return { passed, failed };
+  return { passed, failed: failures.length, failures };
 }
 
+/** Of vitest's JSON reporter. A suite whose hook fails has a message and no failed test. */
 interface VitestReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numTotalTests: number;
-  readonly numFailedTestSuites: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[] | null;
+    }[];
+  }[];
+}
+
+function lastLines(text: string, count = 12): string {
+  return text
+    .trimEnd()
+    .split('\n')
+    .slice(-count)
+    .map((line) => `    ${line}`)
+    .join('\n');
+}
+
+function failuresOf(lane: Lane, report: VitestReport): string[] {
+  return report.testResults.flatMap((file) => {
+    const name = relative(process.cwd(), file.name);
+    const tests = file.assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName, failureMessages }) => {
+        const message = (failureMessages ?? []).join('\n').split('\n').slice(0, 12).join('\n');
+        return `${lane} > ${name} > ${fullName}\n${lastLines(message)}`;
+      });
+    if (tests.length > 0 || file.status !== 'failed') return tests;
+    return [`${lane} > ${name}\n${lastLines(file.message.split('\n').slice(0, 12).join('\n'))}`];
+  });
 }
 
 async function vitestLane(lane: Exclude<Lane, 'static'>, folder: string): Promise<Count> {
@@ -106,14 +141,18 @@ async function vitestLane(lane: Exclude<Lane, 'static'>, folder: string): Promis
   const text = await readFile(report, 'utf8').catch(() => undefined);
   if (text === undefined) {
     console.log(`FAIL ${lane}: the test runner ended with ${code} and left no report`);
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, failures: [`${lane} > no report`] };
   }
   const result = JSON.parse(text) as VitestReport;
   const missing = result.numTotalTests - result.numPassedTests - result.numFailedTests;
   if (missing > 0) console.log(`FAIL ${lane}: ${missing} tests did not run`);
   const failed = result.numFailedTests + missing;
   // A suite that fails to load, or an unhandled rejection, fails no single test.
-  return { passed: result.numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
+  return {
+    passed: result.numPassedTests,
+    failed: failed === 0 && code !== 0 ? 1 : failed,
+    failures: failuresOf(lane, result),
+  };
 }
 
 const asked = process.argv.slice(2);
@@ -138,5 +177,6 @@ try {
 }
 const passed = counts.reduce((sum, count) => sum + count.passed, 0);
 const failed = counts.reduce((sum, count) => sum + count.failed, 0);
+for (const { failures } of counts) for (const failure of failures) console.log(`\nFAIL ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

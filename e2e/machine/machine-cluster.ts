@@ -59,11 +59,16 @@ export class MachineCluster implements AsyncDisposable {
   static async start(signal: AbortSignal): Promise<MachineCluster> {
     const plane = await ControlPlane.start(silentReporter, signal, { controllers: true });
     const cluster = new MachineCluster(plane, signal);
-    const folder = join(import.meta.dirname, '../../../crds');
-    for (const file of await readdir(folder))
-      await cluster.#applyCrd(await readFile(join(folder, file), 'utf8'));
-    cluster.#runController();
-    return cluster;
+    try {
+      const folder = join(import.meta.dirname, '../../crds');
+      for (const file of await readdir(folder))
+        await cluster.#applyCrd(await readFile(join(folder, file), 'utf8'));
+      cluster.#runController();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   #runController(): void {
