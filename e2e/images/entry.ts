@@ -19,6 +19,8 @@ interface Owned {
   readonly gid?: number;
   /** Whole seconds since 1970; {@link DEFAULT_MTIME} without it. */
   readonly mtime?: number;
+  /** Extended attributes by name. */
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
 }
 
 /** One entry of a layer's tar. */

@@ -26,19 +26,21 @@ const DEFAULT_MODE: Readonly<Record<Entry['type'], number>> = {
 /**
  * The header of an entry whose content has `size` bytes: a ustar record, with a pax extended
  * header in front when a value does not fit it (names of more than 100 bytes or outside
- * ASCII, numbers of more than 7 or 11 octal digits).
+ * ASCII, numbers of more than 7 or 11 octal digits), and for extended attributes.
  */
 export function tarHeader(entry: Entry, size: number): Buffer {
   const path = entry.type === 'directory' ? `${entry.path}/` : entry.path;
   const target = entry.type === 'symlink' || entry.type === 'hardlink' ? entry.target : '';
   const uid = entry.uid ?? 0;
   const gid = entry.gid ?? 0;
-  const records: string[] = [];
+  const records: Buffer[] = [];
   if (!fitsField(path)) records.push(paxRecord('path', path));
   if (!fitsField(target)) records.push(paxRecord('linkpath', target));
   if (size > 0o77777777777) records.push(paxRecord('size', String(size)));
   if (uid > 0o7777777) records.push(paxRecord('uid', String(uid)));
   if (gid > 0o7777777) records.push(paxRecord('gid', String(gid)));
+  for (const [name, value] of Object.entries(entry.xattrs ?? {}))
+    records.push(paxRecord(`SCHILY.xattr.${name}`, value));
   const header = ustar({
     path,
     target,
@@ -52,7 +54,7 @@ export function tarHeader(entry: Entry, size: number): Buffer {
     minor: entry.type === 'character' || entry.type === 'block' ? entry.minor : 0,
   });
   if (records.length === 0) return header;
-  const body = Buffer.from(records.join(''));
+  const body = Buffer.concat(records);
   const extended = ustar({
     path: 'PaxHeader',
     target: '',
@@ -117,10 +119,10 @@ function fitsField(text: string): boolean {
 }
 
 /** `LENGTH KEY=VALUE\n`, where the length counts itself. */
-function paxRecord(key: string, value: string): string {
-  const rest = ` ${key}=${value}\n`;
-  const bytes = Buffer.byteLength(rest);
+function paxRecord(key: string, value: string | Uint8Array): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')]);
+  const bytes = rest.byteLength;
   let length = bytes + String(bytes).length;
   if (bytes + String(length).length > length) length++;
-  return `${length}${rest}`;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
 }

@@ -154,6 +154,12 @@ export const WRONG_IMAGES: readonly WrongObject[] = [
     says: /only for the command line/,
   },
   {
+    title: 'an output format that no machine boots from',
+    object: validImage({}, { outputs: [{ format: 'tar' }] }),
+    field: 'spec.config.outputs[0].format',
+    says: /Unsupported value: "tar": supported values: "kernel\+initrd"/,
+  },
+  {
     title: 'a mode that is not octal',
     object: validImage({}, { files: [{ path: 'etc/a', contents: '', mode: '0888' }] }),
     field: 'spec.config.files[0].mode',

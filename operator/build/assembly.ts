@@ -1,7 +1,6 @@
-import { APK_DATABASE } from '../linuxkit/constants.ts';
-import { ancestors, directory, file } from '../linuxkit/entries.ts';
+import { directory } from '../linuxkit/entries.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
-import { type GeneratedEntry, generatedIndex, mergeGenerated, plannedEntry } from './generated.ts';
+import { type GeneratedEntry, generatedEntries, generatedIndex, mergeGenerated } from './generated.ts';
 import { adjust, BOOT } from './image-tree.ts';
 import { type DamagedPartError, type InitrdMember, type JoinedInitrd, joinMembers } from './initrd.ts';
 import { chooseCompression, kernelVersions } from './kernel-image.ts';
@@ -10,7 +9,7 @@ import { cachedMember, makeLastMember, makeMember, memberHash, NO_ADJUSTMENT } f
 import { OpenTrees } from './open-trees.ts';
 import { type Adjustment, type IndexEntry, overlay, type TreeLayer } from './overlay.ts';
 import type { Compression } from './record.ts';
-import { factsKey, treeFacts } from './root-facts.ts';
+import { factsKey, joinedDatabases, treeFacts } from './root-facts.ts';
 import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
 import { parseKernelFacts, parseMemberFacts, parseTreeFacts, type TreeFacts } from './tree-facts.ts';
 import type { WorkFile } from './work-file.ts';
@@ -48,7 +47,7 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
       : input.compression;
 
   const facts = await neededFacts(input, trees, environment);
-  const generated = generatedEntries(input, facts);
+  const generated = allGenerated(input, facts);
   const layers = treeLayers(input, kernel.index, facts, generated);
   const laid = overlay(layers.map(({ layer }) => layer));
   const adjustmentOf = (source: MemberSource | undefined): Adjustment =>
@@ -135,25 +134,12 @@ async function neededFacts(
 }
 
 /** Everything that the build adds: each path once, the user's files in the place of its own. */
-function generatedEntries(
+function allGenerated(
   input: AssemblyInput,
   facts: ReadonlyMap<TreeSource, TreeFacts>,
 ): readonly GeneratedEntry[] {
-  const planned = [directory(BOOT), ...packageDatabase([...facts.values()])];
-  const own = planned.map((entry) => ({
-    entry: plannedEntry(entry),
-    implied: entry.type === 'directory' && entry.implied,
-  }));
+  const own = generatedEntries([directory(BOOT), ...joinedDatabases([...facts.values()])]);
   return mergeGenerated([...own, ...input.bundles, ...input.files]);
-}
-
-/** The databases of all init images as one, since each image brings only its own packages. */
-function packageDatabase(facts: readonly TreeFacts[]) {
-  const databases = facts.flatMap(({ packages }) => (packages === undefined ? [] : [packages]));
-  if (databases.length < 2) return [];
-  const text = databases.map((database) => `${database}\n\n`).join('');
-  const folders = ancestors(APK_DATABASE).map((path) => directory(path, 0o755, true));
-  return [...folders, { ...file(APK_DATABASE, text), mtime: 0 }];
 }
 
 function treeLayers(

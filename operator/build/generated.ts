@@ -24,6 +24,15 @@ export function plannedEntry(planned: Exclude<PlannedEntry, PlannedSourceFile>):
   }
 }
 
+/** Planned entries whose content is known; others have been read before. */
+export function generatedEntries(planned: readonly PlannedEntry[]): readonly GeneratedEntry[] {
+  return planned.flatMap((entry) =>
+    entry.type === 'source'
+      ? []
+      : [{ entry: plannedEntry(entry), implied: entry.type === 'directory' && entry.implied }],
+  );
+}
+
 /** A file with its bytes in memory. */
 export function fileEntry(
   metadata: Pick<PlannedEntry, 'path' | 'mode' | 'uid' | 'gid' | 'mtime'>,

@@ -60,7 +60,8 @@ function nodeEntries(nodes: readonly FileNode[], touched: (path: string) => bool
 }
 
 function nodeEntry(node: FileNode, mtime: number): Entry {
-  const metadata = { path: node.path, mode: node.mode, uid: node.uid, gid: node.gid, mtime };
+  const { path, mode, uid, gid, xattrs } = node;
+  const metadata = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
   switch (node.type) {
     case 'file':
       return { ...metadata, type: 'file', size: node.size, content: nodeContent(node) };

@@ -4,6 +4,7 @@ import { divide } from '../initramfs/archive.ts';
 import { type ArrangedEntry, arrange } from '../initramfs/arrange.ts';
 import { compressorName } from '../initramfs/compressor.ts';
 import type { Entry } from '../initramfs/entry.ts';
+import { shown } from '../initramfs/error.ts';
 import { deviceOf, type MemberSum } from '../initramfs/member.ts';
 import { formatReference } from '../oci/reference.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
@@ -79,6 +80,7 @@ export async function makeMember(
   const { adjustment, compression, trees } = options;
   const { tree } = await (source.kind === 'kernel' ? trees.openKernel(source) : trees.open(source));
   const entries = arrange(adjust(tree.entries, adjustment), options.outside);
+  warnOfAttributes(source.name, entries, environment.report);
   // Not the location: the same image at another place of the list is the same member.
   const place = `${source.kind} ${source.place} ${source.image.digest}`;
   const { cache, thread } = environment;
@@ -92,6 +94,29 @@ export async function makeMember(
     member.parts.map(({ file }) => linkableSource(file)),
   );
   return member;
+}
+
+/** Files that are named in a warning; of others the number is told. */
+const MAX_NAMED = 3;
+
+/** An initrd has no room for extended attributes. Programs that have their capabilities from them fail. */
+export function warnOfAttributes(
+  name: string,
+  entries: readonly ArrangedEntry[],
+  report: AssemblyEnvironment['report'],
+): void {
+  const having = entries.filter(({ xattrs }) => xattrs !== undefined && xattrs.size > 0);
+  if (having.length === 0) return;
+  const named = having
+    .slice(0, MAX_NAMED)
+    .map(
+      ({ path, xattrs }) => `${shown(path)} (${[...(xattrs ?? new Map<string, never>()).keys()].join(', ')})`,
+    );
+  const more = having.length > MAX_NAMED ? ` and ${having.length - MAX_NAMED} more` : '';
+  report({
+    kind: 'warning',
+    message: `${name}: an initrd cannot hold extended attributes; they are lost of ${named.join(', ')}${more}. Give the container the capabilities instead`,
+  });
 }
 
 /** Writes entries as the last member, which ends the archive. `outside` tells which folders earlier members have. */

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { APK_DATABASE } from '../linuxkit/constants.ts';
+import { ancestors, directory, file, type PlannedEntry } from '../linuxkit/entries.ts';
 import { limitExceeded } from '../oci/errors.ts';
 import type { FileTree } from '../oci/file-tree.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
@@ -26,7 +27,7 @@ export function factsKey(source: TreeSource): string {
 export async function treeFacts(
   source: TreeSource,
   trees: OpenTrees,
-  environment: AssemblyEnvironment,
+  environment: Pick<AssemblyEnvironment, 'cache'>,
 ): Promise<TreeFacts> {
   const key = factsKey(source);
   const remembered = await environment.cache?.record(key, parseTreeFacts);
@@ -36,6 +37,15 @@ export async function treeFacts(
   const facts: TreeFacts = { index: indexOf(tree), ...(packages === undefined ? {} : { packages }) };
   environment.cache?.keep(key, facts, []);
   return facts;
+}
+
+/** The databases of all init images as one, since each image brings only its own packages. */
+export function joinedDatabases(facts: readonly TreeFacts[]): readonly PlannedEntry[] {
+  const databases = facts.flatMap(({ packages }) => (packages === undefined ? [] : [packages]));
+  if (databases.length < 2) return [];
+  const text = databases.map((database) => `${database}\n\n`).join('');
+  const folders = ancestors(APK_DATABASE).map((path) => directory(path, 0o755, true));
+  return [...folders, { ...file(APK_DATABASE, text), mtime: 0 }];
 }
 
 async function packageDatabase(source: TreeSource, files: FileTree): Promise<string | undefined> {

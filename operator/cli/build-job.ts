@@ -10,7 +10,7 @@ import type { BuildOutcome } from '../build/record.ts';
 import type { BuildRequest } from '../build/request.ts';
 import { messageOf } from '../errors.ts';
 import { parseLinuxKit, parseLinuxKitObject } from '../linuxkit/parse.ts';
-import type { LinuxKitConfig } from '../linuxkit/schema.ts';
+import { BOOTABLE_FORMATS, type LinuxKitConfig } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
 import { type DockerConfig, parseDockerConfig } from '../oci/registry/docker-config.ts';
@@ -159,7 +159,7 @@ async function readRequest(path: string): Promise<BuildRequest> {
 
 /** Inline, or YAML text whose problems have lines and columns. */
 async function readConfig({ config }: BuildRequest, paths: BuildPaths): Promise<LinuxKitConfig> {
-  const options = { allowSource: false, requireKernel: true };
+  const options = { allowSource: false, requireKernel: true, formats: BOOTABLE_FORMATS };
   if ('inline' in config) return parseLinuxKitObject(config.inline, options);
   const text = await readFile(join(paths.config, config.file), 'utf8');
   return parseLinuxKit(text, { ...options, source: config.file });

@@ -113,6 +113,31 @@ describe('build', () => {
     expect(unpack(readInitramfs(archive)).nodes.get('init')?.data.toString()).toBe('#!/bin/sh');
   });
 
+  it('makes the formats that are asked for, and leaves nothing of others in the folder', async () => {
+    const args = ['build', config('kernel.yml'), config('init.yml'), '--output', output];
+    const tarFiles = ['image.tar', 'image.tar.provenance.json'];
+    const formats = async (...flags: string[]): Promise<string[]> => {
+      const { code, stderr } = await cli([...args, ...flags]);
+      expect([code, stderr]).toEqual([0, expect.stringMatching(/sha256:[0-9a-f]{64} (built|unchanged)/)]);
+      return (await readdir(output)).sort();
+    };
+    expect(await formats('--format', 'tar')).toEqual(tarFiles);
+    const { stdout } = await promisify(execFile)('tar', ['-tf', join(output, 'image.tar')]);
+    expect(stdout.split('\n').slice(0, 3)).toEqual(['boot', 'boot/cmdline', 'boot/kernel']);
+    expect(await formats('-f', 'tar,kernel+initrd')).toEqual([...FILES, ...tarFiles].sort());
+    const record = await readFile(join(output, 'build.json'), 'utf8');
+    expect(await formats()).toEqual(FILES);
+    expect(await readFile(join(output, 'build.json'), 'utf8')).toBe(record);
+    await writeFile(join(folder, 'outputs.yml'), 'outputs: [{format: tar}]\n');
+    args.push(config('outputs.yml'));
+    expect(await formats()).toEqual(tarFiles);
+    expect(await formats('--format', 'kernel+initrd')).toEqual(FILES);
+    const unknown = await cli([...args, '--format', 'iso-bios']);
+    expect(unknown.stderr).toContain(
+      'output format iso-bios is not made here; those that are made: kernel+initrd, tar',
+    );
+  });
+
   it('says when nothing has changed, and mends a result that was damaged', async () => {
     const args = ['build', config('kernel.yml'), '--output', output];
     await cli(args);

@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { BuildError, buildErrorOf } from '../build/failure.ts';
-import { build } from '../build/pipeline.ts';
+import { type BuildResult, buildPrepared } from '../build/pipeline.ts';
+import { prepareBuild } from '../build/prepare.ts';
 import type { Architecture } from '../build/record.ts';
+import { buildTar } from '../build/tar/build-tar.ts';
 import { messageOf } from '../errors.ts';
 import { formatProblem, LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { type LinuxKitSource, parseLinuxKitFiles } from '../linuxkit/parse.ts';
+import { OUTPUT_FORMATS, type OutputFormat, unknownFormat } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
 import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
@@ -32,6 +35,7 @@ interface Flags {
   readonly output: string;
   readonly arch: Architecture;
   readonly compression: 'auto' | 'gzip' | 'zstd';
+  readonly format?: readonly OutputFormat[];
   readonly cache?: string;
   readonly insecureRegistry: readonly string[];
   readonly registryMirror?: MirrorFlags;
@@ -48,7 +52,8 @@ export function registerBuild(program: Command): void {
     .command('build')
     .summary('build a kernel and an initrd on this machine')
     .description(
-      'Builds the LinuxKit configuration in FILE and writes kernel, initrd.img, cmdline and build.json to a folder. ' +
+      'Builds the LinuxKit configuration in FILE and writes kernel, initrd.img, cmdline and build.json, or with ' +
+        '--format tar the root file system as image.tar, to a folder. ' +
         'Several files are merged in their order; - is standard input. Registries on loopback are spoken to ' +
         'over plain HTTP, credentials are those of docker login, and HTTP_PROXY, HTTPS_PROXY and NO_PROXY are heeded.',
     )
@@ -64,6 +69,11 @@ export function registerBuild(program: Command): void {
       new Option('--compression <name>', 'of the initrd; auto takes zstd where the kernel can unpack it')
         .choices(['auto', 'gzip', 'zstd'])
         .default('auto'),
+    )
+    .option(
+      '-f, --format <names>',
+      `what to make: ${OUTPUT_FORMATS.join(', ')}, or both (repeatable, or with commas); by default what outputs of the configuration names, or kernel+initrd`,
+      formatFlag,
     )
     .option('--cache <dir>', 'folder that keeps what the next build can use')
     .option(
@@ -103,6 +113,15 @@ function append(value: string, values: readonly string[]): readonly string[] {
   return [...values, value];
 }
 
+function formatFlag(value: string, earlier: readonly OutputFormat[] = []): readonly OutputFormat[] {
+  const formats = value.split(',').map((name) => {
+    const format = OUTPUT_FORMATS.find((known) => known === name.trim());
+    if (format === undefined) throw new InvalidArgumentError(unknownFormat(name.trim(), OUTPUT_FORMATS));
+    return format;
+  });
+  return [...earlier, ...formats];
+}
+
 async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
   const signal = stopSignal();
   try {
@@ -121,7 +140,7 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
       credentials,
       proxy: proxyFromEnvironment(process.env),
     });
-    const result = await build(
+    const prepared = await prepareBuild(
       {
         config,
         architecture: flags.arch,
@@ -140,18 +159,27 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
         findResult: (hash) => output.find(hash),
       },
     );
-    await output.accept(result);
+    const formats = new Set(flags.format ?? config.outputs?.map(({ format }) => format) ?? []);
+    if (formats.size === 0) formats.add('kernel+initrd');
+    const result = formats.has('kernel+initrd') ? await buildPrepared(prepared) : undefined;
+    const tar = formats.has('tar') ? await buildTar(prepared) : undefined;
+    await output.accept({ result, tar });
     if (flags.quiet) return;
-    const { record } = result;
-    const how =
-      result.files === undefined
-        ? 'unchanged'
-        : `built in ${((performance.now() - begun) / 1000).toFixed(1)} s`;
-    const sizes = `kernel ${formatSize(record.files.kernel.size)}, initrd ${formatSize(record.files['initrd.img'].size)}`;
-    process.stderr.write(`${record.digest} ${how}: ${sizes}, ${record.compression}\n`);
+    const seconds = `${((performance.now() - begun) / 1000).toFixed(1)} s`;
+    if (result !== undefined) process.stderr.write(`${summary(result, seconds)}\n`);
+    if (tar !== undefined) {
+      const { size, sha256 } = tar.files['image.tar'];
+      process.stderr.write(`sha256:${sha256} built in ${seconds}: image.tar ${formatSize(size)}\n`);
+    }
   } catch (error) {
     exitWithError(readable(error));
   }
+}
+
+function summary({ record, files }: BuildResult, seconds: string): string {
+  const how = files === undefined ? 'unchanged' : `built in ${seconds}`;
+  const sizes = `kernel ${formatSize(record.files.kernel.size)}, initrd ${formatSize(record.files['initrd.img'].size)}`;
+  return `${record.digest} ${how}: ${sizes}, ${record.compression}`;
 }
 
 /** A file of configurations is text for people: what is larger is something else. */

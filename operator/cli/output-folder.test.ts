@@ -53,7 +53,8 @@ async function accept(): Promise<void> {
     'sbom.spdx.json': await file('sbom.spdx.json'),
     'provenance.json': await file('provenance.json'),
   };
-  await output.accept({ record, inputs: [], files, seconds: {}, bytesPulled: 0 } satisfies BuildResult);
+  const result: BuildResult = { record, inputs: [], files, seconds: {}, bytesPulled: 0 };
+  await output.accept({ result });
 }
 
 async function found(hash = record.inputsHash): Promise<BuildRecord | undefined> {

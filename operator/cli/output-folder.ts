@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { EVIDENCE_FILES } from '../build/evidence/evidence.ts';
 import type { BuildResult } from '../build/pipeline.ts';
 import type { BuildRecord } from '../build/record.ts';
+import { TAR_FILES, type TarResult } from '../build/tar/build-tar.ts';
 import { CodedError } from '../errors.ts';
 import { isDigest } from '../oci/types.ts';
 import { parseBuildRecord } from '../storage/build-record.ts';
@@ -65,34 +66,59 @@ export class OutputFolder implements AsyncDisposable {
     return record;
   }
 
-  /** Moves the result in place. */
-  async accept({ record, files }: BuildResult): Promise<void> {
-    if (files === undefined) return;
+  /**
+   * Moves what was made in place, and takes away what an earlier build left there that this one has not made:
+   * the folder never holds results of different builds.
+   */
+  async accept(made: {
+    readonly result: BuildResult | undefined;
+    readonly tar?: TarResult | undefined;
+  }): Promise<void> {
+    const { result, tar } = made;
     const staging = join(this.work, 'result');
     await mkdir(staging);
-    for (const name of ['kernel', 'initrd.img', ...EVIDENCE_FILES] as const)
-      await rename(files[name].path, join(staging, name));
-    await writeFile(join(staging, 'cmdline'), record.cmdline);
-    await writeFile(join(staging, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
-    try {
-      await rename(staging, this.#path);
-    } catch (error) {
-      // It is there and holds something; other files in it are none of ours.
-      if (!hasCode(error, ['ENOTEMPTY', 'EEXIST'])) throw error;
-      await this.#putAside();
-      for (const name of FILES) await rename(join(staging, name), join(this.#path, name));
+    const unchanged = result !== undefined && result.files === undefined;
+    const names: string[] = [];
+    if (result?.files !== undefined) {
+      const { record, files } = result;
+      for (const name of ['kernel', 'initrd.img', ...EVIDENCE_FILES] as const)
+        await rename(files[name].path, join(staging, name));
+      await writeFile(join(staging, 'cmdline'), record.cmdline);
+      await writeFile(join(staging, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
+      names.push(...FILES);
     }
-    await this.#date();
+    if (tar !== undefined) {
+      for (const name of TAR_FILES) await rename(tar.files[name].path, join(staging, name));
+      names.push(...TAR_FILES);
+    }
+    await this.#putInPlace(staging, names, unchanged ? FILES : []);
+    if (result?.files !== undefined) await this.#date();
+  }
+
+  /** All of `names` from `staging`, and nothing of an earlier build but `kept`. */
+  async #putInPlace(staging: string, names: readonly string[], kept: readonly string[]): Promise<void> {
+    if (kept.length === 0) {
+      try {
+        await rename(staging, this.#path);
+        return;
+      } catch (error) {
+        // It is there and holds something; other files in it are none of ours.
+        if (!hasCode(error, ['ENOTEMPTY', 'EEXIST'])) throw error;
+      }
+    }
+    await this.#putAside(kept);
+    for (const name of names) await rename(join(staging, name), join(this.#path, name));
   }
 
   /**
    * Moves an earlier result out of the way, its record first. To rename over a file makes some file
    * systems write the new one to disk at once, which takes longer than all else here.
    */
-  async #putAside(): Promise<void> {
+  async #putAside(kept: readonly string[]): Promise<void> {
     const aside = join(this.work, 'earlier');
     await mkdir(aside);
-    for (const name of [...FILES].reverse()) {
+    for (const name of [...FILES, ...TAR_FILES].reverse()) {
+      if (kept.includes(name)) continue;
       await rename(join(this.#path, name), join(aside, name)).catch((error: unknown) => {
         if (!hasCode(error, ['ENOENT'])) throw error;
       });

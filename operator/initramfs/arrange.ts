@@ -11,6 +11,14 @@ export type ArrangedEntry = Exclude<Entry, { type: 'link' }> & {
   readonly names: number;
 };
 
+/** The largest values that an archive can hold: `file` in bytes, `owner` for users and groups. */
+export interface ArchiveBounds {
+  readonly file: number;
+  readonly owner: number;
+}
+
+const INITRAMFS: ArchiveBounds = { file: MAX_FILE_SIZE, owner: MAX_OWNER };
+
 /**
  * Puts the entries of one member in the order in which they are written, parents first and the
  * same for the same tree, and refuses everything that the kernel's unpacker would drop or
@@ -20,6 +28,7 @@ export type ArrangedEntry = Exclude<Entry, { type: 'link' }> & {
 export function arrange(
   entries: readonly Entry[],
   outside: (path: string) => boolean = () => false,
+  bounds: ArchiveBounds = INITRAMFS,
 ): readonly ArrangedEntry[] {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const byPath = new Map<string, Entry>();
@@ -29,7 +38,7 @@ export function arrange(
       throw new InitramfsError('DuplicatePath', `${shown(entry.path)} appears twice in one member`);
     }
     checkParent(entry.path, byPath, outside);
-    if (entry.type !== 'link') checkFields(entry);
+    if (entry.type !== 'link') checkFields(entry, bounds);
     byPath.set(entry.path, entry);
   }
   return resolveLinks(sorted, byPath);
@@ -73,14 +82,14 @@ function checkParent(
   );
 }
 
-function checkFields(entry: Exclude<Entry, { type: 'link' }>): void {
+function checkFields(entry: Exclude<Entry, { type: 'link' }>, bounds: ArchiveBounds): void {
   const { path } = entry;
   checkNumber(path, 'mode', entry.mode, 0o7777);
-  checkNumber(path, 'uid', entry.uid, MAX_OWNER);
-  checkNumber(path, 'gid', entry.gid, MAX_OWNER);
+  checkNumber(path, 'uid', entry.uid, bounds.owner);
+  checkNumber(path, 'gid', entry.gid, bounds.owner);
   switch (entry.type) {
     case 'file':
-      checkNumber(path, 'size', entry.size, MAX_FILE_SIZE);
+      checkNumber(path, 'size', entry.size, bounds.file);
       return;
     case 'symlink': {
       const length = Buffer.byteLength(entry.target);
@@ -109,7 +118,7 @@ function checkNumber(path: string, what: string, value: number, max: number): vo
   if (Number.isInteger(value) && value >= 0 && value <= max) return;
   throw new InitramfsError(
     'Unrepresentable',
-    `${shown(path)} has ${what} ${value}; an initramfs can hold 0 to ${max}`,
+    `${shown(path)} has ${what} ${value}; the archive can hold 0 to ${max}`,
   );
 }
 

@@ -6,6 +6,8 @@ export interface Metadata {
   readonly gid: number;
   /** Seconds since 1970. The format holds whole seconds from 1970 to 2106; others are moved to the nearest of those. */
   readonly mtime: number;
+  /** Extended attributes by name. The format has no place for them: they reach tar archives alone. */
+  readonly xattrs?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The bytes of a regular file: in memory or coming from somewhere, all of them at every iteration, or in an open file. */

@@ -32,6 +32,17 @@ export function planFiles(config: LinuxKitConfig): readonly PlannedEntry[] {
   });
 }
 
+/** By path, the number of the entry of `files` that it comes of: the last that names it, or else the first that calls for it. */
+export function fileOrigins(config: LinuxKitConfig): ReadonlyMap<string, number> {
+  const origins = new Map<string, number>();
+  for (const [index, spec] of (config.files ?? []).entries()) {
+    const path = normalise(spec.path);
+    for (const folder of ancestors(path)) if (!origins.has(folder)) origins.set(folder, index);
+    origins.set(path, index);
+  }
+  return origins;
+}
+
 function normalise(path: string): string {
   return path
     .split('/')

@@ -167,7 +167,7 @@ outputs:
       "image.yml:23:9: files[0].mode: must be a quoted octal string, such as '0644'",
       'image.yml:24:3: files[1]: exactly one of directory: true, symlink, contents, source and metadata must be given',
       'image.yml:27:8: files[2].gid: cannot find id "nobody": it must be a number or the name of a container',
-      'image.yml:29:11: outputs[0].format: output format iso-bios is not made here; those that are: kernel+initrd',
+      'image.yml:29:11: outputs[0].format: output format iso-bios is not made here; those that are made: kernel+initrd, tar',
     ]);
   });
 
@@ -257,6 +257,15 @@ describe('an operator', () => {
       'image.yml:2:27: files[0].source: reads the machine that builds and is only for the command line; ' +
         'use contents, or files of the LinuxKitImage',
     ]);
+  });
+
+  test('makes what machines boot from, and names what it does not make', () => {
+    const text = 'kernel: {image: a}\noutputs: [{format: kernel+initrd}, {format: tar}]';
+    expect(textProblems(text, { ...strict, formats: ['kernel+initrd'] })).toEqual([
+      'image.yml:2:45: outputs[1].format: output format tar is made on the command line alone; ' +
+        'those that are made: kernel+initrd',
+    ]);
+    expect(textProblems(text, strict)).toEqual([]);
   });
 
   test.each([

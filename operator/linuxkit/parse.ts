@@ -1,7 +1,7 @@
 import { LinuxKitConfigError, type Problem } from './errors.ts';
 import { LISTS, mergeConfigs } from './merge.ts';
 import { type RuleOptions, ruleProblems, type SoundConfig } from './rules.ts';
-import { configSchema, type LinuxKitConfig } from './schema.ts';
+import { configSchema, type LinuxKitConfig, OUTPUT_FORMATS, type OutputFormat } from './schema.ts';
 import { type FieldPath, type FieldProblem, formatPath, structureProblems } from './structure.ts';
 import { TextPositions } from './text-positions.ts';
 import { plainValue, type YamlNode } from './yaml-node.ts';
@@ -23,6 +23,8 @@ export interface ParseOptions {
   readonly allowSource: boolean;
   /** Whether a configuration without a kernel is refused. */
   readonly requireKernel?: boolean;
+  /** Output formats that `outputs` may name; all that exist by default. */
+  readonly formats?: readonly OutputFormat[];
 }
 
 /** Throws {@link LinuxKitConfigError}. */
@@ -73,13 +75,13 @@ function readAll(sources: readonly LinuxKitSource[]): readonly TextDocument[] {
 
 function check(
   values: readonly unknown[],
-  { allowSource, requireKernel = false }: ParseOptions,
+  { allowSource, requireKernel = false, formats = OUTPUT_FORMATS }: ParseOptions,
   locate: (document: number, problem: FieldProblem) => Problem,
 ): LinuxKitConfig {
   const structure = values.map((value) => structureProblems(configSchema, value));
   // A kernel that is there but wrong is not missing as well.
   const kernelIsWrong = structure.flat().some(({ path }) => path.length === 0 || path[0] === 'kernel');
-  const options: RuleOptions = { allowSource, requireKernel: requireKernel && !kernelIsWrong };
+  const options: RuleOptions = { allowSource, requireKernel: requireKernel && !kernelIsWrong, formats };
   const sound = values.map((value, index) => soundParts(value, structure[index] ?? []));
   // Only fields that passed the schema are left, so this is a configuration but for what is missing.
   const merged = mergeConfigs(sound as readonly LinuxKitConfig[]) as SoundConfig;

@@ -3,7 +3,15 @@ import { InvalidSetting } from './errors.ts';
 import { type ContainerIds, containerIds, numericId } from './ids.ts';
 import { completeMount, parseBind, parseTmpfs } from './mounts.ts';
 import { parseRlimit } from './rlimits.ts';
-import type { FileSpec, Identity, ImageSpec, KernelSpec, VolumeSpec } from './schema.ts';
+import {
+  type FileSpec,
+  type Identity,
+  type ImageSpec,
+  type KernelSpec,
+  type OutputFormat,
+  unknownFormat,
+  type VolumeSpec,
+} from './schema.ts';
 import type { FieldPath, FieldProblem } from './structure.ts';
 import { type VolumesByName, volumesByName } from './volumes.ts';
 
@@ -24,6 +32,7 @@ export interface SoundConfig {
   readonly services?: readonly Partial<ImageSpec>[];
   readonly volumes?: readonly Partial<VolumeSpec>[];
   readonly files?: readonly Partial<FileSpec>[];
+  readonly outputs?: readonly { readonly format?: OutputFormat }[];
 }
 
 export interface RuleOptions {
@@ -31,6 +40,8 @@ export interface RuleOptions {
   readonly allowSource: boolean;
   /** Whether there must be a kernel, without which nothing boots. */
   readonly requireKernel: boolean;
+  /** Output formats that may be asked for. */
+  readonly formats: readonly OutputFormat[];
 }
 
 interface Names {
@@ -51,6 +62,11 @@ export function ruleProblems(config: SoundConfig, options: RuleOptions): readonl
     ...duplicates('volumes', 'volume', config.volumes),
     ...(config.files ?? []).flatMap((file, index) =>
       fileProblems(['files', index], file, names.ids, options),
+    ),
+    ...(config.outputs ?? []).flatMap(({ format }, index) =>
+      format === undefined || options.formats.includes(format)
+        ? []
+        : [{ path: ['outputs', index, 'format'], message: unknownFormat(format, options.formats) }],
     ),
   ];
 }

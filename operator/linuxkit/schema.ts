@@ -132,17 +132,27 @@ const inlineFileSchema = withRules(fileSchema, {
   holds: (file) => file.source === undefined,
 });
 
-/** Formats that a configuration of 2017 may ask for in `outputs`, out of those that existed. */
-export const OUTPUT_FORMATS = ['kernel+initrd'] as const;
+/** Formats that can be made: on the command line, or by `outputs` of a configuration of 2017. */
+export const OUTPUT_FORMATS = ['kernel+initrd', 'tar'] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-const outputSchema = z.object({
-  format: z
-    .enum(OUTPUT_FORMATS, {
-      error: (issue) =>
-        `output format ${String(issue.input)} is not made here; those that are: ${OUTPUT_FORMATS.join(', ')}`,
-    })
-    .describe('The format.'),
-});
+/** Those that machines boot from: an archive is of no use to the operator. */
+export const BOOTABLE_FORMATS = ['kernel+initrd'] as const satisfies readonly OutputFormat[];
+
+function outputSchema<F extends readonly [OutputFormat, ...OutputFormat[]]>(formats: F) {
+  return z.object({
+    format: z
+      .enum(formats, { error: (issue) => unknownFormat(String(issue.input), formats) })
+      .describe('The format.'),
+  });
+}
+
+/** Why a format cannot be asked for where these can. */
+export function unknownFormat(format: string, formats: readonly OutputFormat[]): string {
+  const known = OUTPUT_FORMATS.some((name) => name === format);
+  const where = known ? 'made on the command line alone' : 'not made here';
+  return `output format ${format} is ${where}; those that are made: ${formats.join(', ')}`;
+}
 
 const trustSchema = z.object({
   image: list(imageReference, 256)
@@ -153,7 +163,10 @@ const trustSchema = z.object({
     .optional(),
 });
 
-function configFields<F extends typeof fileSchema>(file: F) {
+function configFields<F extends typeof fileSchema, O extends readonly [OutputFormat, ...OutputFormat[]]>(
+  file: F,
+  formats: O,
+) {
   return z.object({
     kernel: kernelSchema.describe('The kernel that the machine boots.').optional(),
     init: list(imageReference, 64)
@@ -177,7 +190,7 @@ function configFields<F extends typeof fileSchema>(file: F) {
       .describe('Files, directories and links to add to the root file system.')
       .optional(),
     trust: trustSchema.describe('Images that must carry a valid signature.').optional(),
-    outputs: list(outputSchema, 16)
+    outputs: list(outputSchema(formats), 16)
       .describe(
         'Of configurations of 2017: the formats to make. The operator always makes a kernel and an initrd.',
       )
@@ -186,10 +199,10 @@ function configFields<F extends typeof fileSchema>(file: F) {
 }
 
 /** A configuration as LinuxKit's own tool takes it. */
-export const configSchema = configFields(fileSchema);
+export const configSchema = configFields(fileSchema, OUTPUT_FORMATS);
 
 /** `spec.config`: a configuration that the operator builds. Must have a kernel and may not read the machine that builds. */
-export const inlineConfigSchema = withRules(configFields(inlineFileSchema), {
+export const inlineConfigSchema = withRules(configFields(inlineFileSchema, BOOTABLE_FORMATS), {
   rule: 'has(self.kernel) && has(self.kernel.image)',
   message: 'kernel.image is required: without a kernel there is nothing to boot',
   holds: (config) => config.kernel?.image !== undefined,

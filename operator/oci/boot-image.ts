@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { limitExceeded } from './errors.ts';
 import { MEDIA_TYPES } from './manifest.ts';
 import { BLOCK_BYTES, paddingOf } from './tar/block.ts';
+import { formatTarHeader } from './tar/format.ts';
 import { type Digest, sha256Digest } from './types.ts';
 
 /**
@@ -112,24 +113,18 @@ export function bootImage(input: {
 }
 
 function header(path: string, size: number): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES);
-  const octal = (value: number, start: number, length: number): void => {
-    block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, start, 'latin1');
-  };
-  block.write(path, 0, 'latin1');
-  octal(MODE, 100, 8);
-  octal(QEMU_ID, 108, 8);
-  octal(QEMU_ID, 116, 8);
-  octal(size, 124, 12);
-  octal(0, 136, 12);
-  block.write('0', 156, 'latin1');
-  block.write('ustar\x0000', 257, 'latin1');
-  octal(0, 329, 8);
-  octal(0, 337, 8);
-  block.fill(' ', 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return block;
+  return formatTarHeader({
+    path,
+    type: 'file',
+    mode: MODE,
+    uid: QEMU_ID,
+    gid: QEMU_ID,
+    mtime: 0,
+    size,
+    linkTarget: '',
+    devMajor: 0,
+    devMinor: 0,
+  });
 }
 
 function sorted(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

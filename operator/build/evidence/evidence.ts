@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { ResolvedImage } from '../../oci/types.ts';
 import type { AddedFiles } from '../added-files.ts';
-import type { BuildInput } from '../pipeline.ts';
+import type { BuildInput } from '../prepare.ts';
 import type { BuildRecord } from '../record.ts';
 import type { ResolvedInputs } from '../resolve.ts';
 import { copyToFile, type WorkFile } from '../work-file.ts';
 import { type AttestationSource, fetchInputSboms, type InputSboms } from './input-sboms.ts';
-import { formatProvenance, provenanceStatement } from './provenance.ts';
-import { formatSpdx, type SbomInput, spdxDocument } from './spdx.ts';
+import { formatProvenance, type ProvenanceInput, provenanceStatement } from './provenance.ts';
+import { formatSpdx, type SbomArtifact, type SbomInput, spdxDocument } from './spdx.ts';
 
 /** Files that say what an artifact is made of and how, by their names in it. */
 export const EVIDENCE_FILES = ['sbom.spdx.json', 'provenance.json'] as const;
@@ -49,32 +49,43 @@ export function beginInputSboms(
   return { sboms, [Symbol.dispose]: () => over.abort() };
 }
 
-/** Writes SBOM and provenance of a build to its work folder. */
-export async function writeEvidence(
-  record: BuildRecord,
-  build: {
-    readonly input: BuildInput;
-    readonly images: ResolvedInputs;
-    readonly inputs: readonly EvidenceInput[];
-    readonly sboms: readonly InputSboms[];
-    readonly files: AddedFiles['sums'];
-  },
-  options: { readonly workFolder: string; readonly signal: AbortSignal },
-): Promise<Evidence> {
-  const { input, images, inputs, files } = build;
-  const sbomInputs = inputs.map(
-    (used, at): SbomInput => ({ ...used, ...(build.sboms[at] ?? { sboms: [], problems: [] }) }),
+/** What is known of a build besides what came of it. */
+export interface EvidenceFacts {
+  readonly input: BuildInput;
+  readonly images: ResolvedInputs;
+  readonly inputs: readonly EvidenceInput[];
+  readonly sboms: readonly InputSboms[];
+  readonly files: AddedFiles['sums'];
+}
+
+/** The bytes of an SBOM. */
+export function sbomBytes(artifact: SbomArtifact, { inputs, sboms, files }: EvidenceFacts): Buffer {
+  const described = inputs.map(
+    (used, at): SbomInput => ({ ...used, ...(sboms[at] ?? { sboms: [], problems: [] }) }),
   );
   const added = files.map(({ path, sum }) => ({ path, sha256: sum.sha256 }));
-  const provenance = provenanceStatement(record, {
+  return formatSpdx(spdxDocument(artifact, described, added));
+}
+
+export function provenanceInput({ input, images, files }: EvidenceFacts): ProvenanceInput {
+  return {
     ...input,
     images: images.inputs.map((used) => ({ ...used, image: images.at(used.location) })),
     files,
-  });
+  };
+}
+
+/** Writes SBOM and provenance of a build to its work folder. */
+export async function writeEvidence(
+  record: BuildRecord,
+  facts: EvidenceFacts,
+  options: { readonly workFolder: string; readonly signal: AbortSignal },
+): Promise<Evidence> {
   const write = (name: (typeof EVIDENCE_FILES)[number], bytes: Buffer): Promise<WorkFile> =>
     copyToFile(join(options.workFolder, name), [bytes], options.signal);
+  const provenance = provenanceStatement(record, provenanceInput(facts));
   return {
-    'sbom.spdx.json': await write('sbom.spdx.json', formatSpdx(spdxDocument(record, sbomInputs, added))),
+    'sbom.spdx.json': await write('sbom.spdx.json', sbomBytes(record, facts)),
     'provenance.json': await write('provenance.json', formatProvenance(provenance)),
   };
 }

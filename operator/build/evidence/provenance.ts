@@ -62,10 +62,37 @@ export const BUILDER_ID = 'https://linuxkit.dev/builder/v1';
  * statement, so times are left out, and the invocation is named by the hash of the inputs.
  */
 export function provenanceStatement(record: BuildRecord, input: ProvenanceInput): ProvenanceStatement {
-  const subjects = ['kernel', 'initrd.img', 'cmdline'] as const;
+  const files = ['kernel', 'initrd.img', 'cmdline'] as const;
+  return statement(
+    {
+      engine: record.engine,
+      inputsHash: record.inputsHash,
+      subject: files.map((name) => ({ name, digest: { sha256: record.files[name].sha256 } })),
+      internalParameters: { artifact: record.digest, compression: record.compression },
+    },
+    input,
+  );
+}
+
+/** The same of an archive of the root file system. */
+export function tarProvenance(
+  tar: Pick<BuildRecord, 'engine' | 'inputsHash'> & { readonly name: string; readonly sha256: string },
+  input: ProvenanceInput,
+): ProvenanceStatement {
+  const { engine, inputsHash, name, sha256 } = tar;
+  const subject = [{ name, digest: { sha256 } }];
+  return statement({ engine, inputsHash, subject, internalParameters: { format: 'tar' } }, input);
+}
+
+function statement(
+  made: Pick<BuildRecord, 'engine' | 'inputsHash'> &
+    Pick<ProvenanceStatement, 'subject'> &
+    Pick<ProvenanceStatement['predicate']['buildDefinition'], 'internalParameters'>,
+  input: ProvenanceInput,
+): ProvenanceStatement {
   return {
     _type: 'https://in-toto.io/Statement/v1',
-    subject: subjects.map((name) => ({ name, digest: { sha256: record.files[name].sha256 } })),
+    subject: made.subject,
     predicateType: 'https://slsa.dev/provenance/v1',
     predicate: {
       buildDefinition: {
@@ -76,11 +103,7 @@ export function provenanceStatement(record: BuildRecord, input: ProvenanceInput)
           compression: input.compression,
           ...(input.verification === undefined ? {} : { verification: publicPolicy(input.verification) }),
         },
-        internalParameters: {
-          artifact: record.digest,
-          compression: record.compression,
-          engineSalts: ENGINE_SALTS,
-        },
+        internalParameters: { ...made.internalParameters, engineSalts: ENGINE_SALTS },
         resolvedDependencies: [
           ...input.images.map((used) => imageDependency(used, input.architecture)),
           ...input.files.map(({ path, mode, sum }) => ({
@@ -91,8 +114,8 @@ export function provenanceStatement(record: BuildRecord, input: ProvenanceInput)
         ],
       },
       runDetails: {
-        builder: { id: BUILDER_ID, version: versionOf(record.engine) },
-        metadata: { invocationId: record.inputsHash },
+        builder: { id: BUILDER_ID, version: versionOf(made.engine) },
+        metadata: { invocationId: made.inputsHash },
       },
     },
   };

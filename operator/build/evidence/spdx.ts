@@ -23,7 +23,12 @@ export interface SbomFile {
   readonly sha256: string;
 }
 
-export type SbomArtifact = Pick<BuildRecord, 'digest' | 'architecture' | 'engine' | 'files'>;
+const PARTS = ['kernel', 'initrd.img', 'cmdline'] as const;
+
+/** What the document is about. Where there is no initrd, the artifact is an archive of the files themselves. */
+export interface SbomArtifact extends Pick<BuildRecord, 'digest' | 'architecture' | 'engine'> {
+  readonly files: Readonly<Partial<Record<(typeof PARTS)[number], Pick<FileRecord, 'sha256'>>>>;
+}
 
 /** An SPDX 2.3 document (https://spdx.github.io/spdx-spec/v2.3/), in the members that are written. */
 export interface SpdxDocument {
@@ -44,7 +49,6 @@ export interface SpdxDocument {
 }
 
 const ARTIFACT = 'SPDXRef-Artifact';
-const PARTS = ['kernel', 'initrd.img', 'cmdline'] as const;
 
 /**
  * The SBOM of an artifact: its files, the images they were made of, and what those images' own SBOMs
@@ -56,8 +60,12 @@ export function spdxDocument(
   inputs: readonly SbomInput[],
   added: readonly SbomFile[] = [],
 ): SpdxDocument {
-  const parts = PARTS.map((part) => filePackage(partId(part), part, artifact.files[part]));
-  const images = inputs.map((input) => describeInput(input, artifact.architecture));
+  const parts = PARTS.flatMap((part) => {
+    const sum = artifact.files[part];
+    return sum === undefined ? [] : [filePackage(partId(part), part, sum)];
+  });
+  const root = artifact.files['initrd.img'] === undefined ? ARTIFACT : partId('initrd.img');
+  const images = inputs.map((input) => describeInput(input, artifact.architecture, root));
   const files = added.map(({ path, sha256 }) => filePackage(addedId(path), path, { sha256 }));
   const fragments = images.flatMap(({ fragments }) => fragments);
   const content = {
@@ -78,9 +86,9 @@ export function spdxDocument(
     ),
     relationships: [
       relationship('SPDXRef-DOCUMENT', 'DESCRIBES', ARTIFACT),
-      ...PARTS.map((part) => relationship(ARTIFACT, 'CONTAINS', partId(part))),
+      ...parts.map(({ SPDXID }) => relationship(ARTIFACT, 'CONTAINS', SPDXID)),
       ...images.flatMap(({ relationships }) => relationships),
-      ...added.map(({ path }) => relationship(partId('initrd.img'), 'CONTAINS', addedId(path))),
+      ...added.map(({ path }) => relationship(root, 'CONTAINS', addedId(path))),
       ...fragments.flatMap(({ relationships }) => relationships),
     ],
   };
@@ -130,7 +138,11 @@ const unknownOrigin = {
 } as const;
 
 /** A package and not a file, since SPDX wants SHA-1 of files. */
-function filePackage(id: string, name: string, { sha256 }: Pick<FileRecord, 'sha256'>): SpdxElement {
+function filePackage(
+  id: string,
+  name: string,
+  { sha256 }: Pick<FileRecord, 'sha256'>,
+): SpdxElement & { readonly SPDXID: string } {
   return {
     SPDXID: id,
     name,
@@ -148,7 +160,8 @@ interface DescribedInput {
   readonly fragments: readonly SpdxFragment[];
 }
 
-function describeInput(input: SbomInput, architecture: Architecture): DescribedInput {
+/** `root` is what the image's files are in. */
+function describeInput(input: SbomInput, architecture: Architecture, root: string): DescribedInput {
   const { image, uses, sboms, problems } = input;
   const { registry, repository, tag } = image.reference;
   const name = `${registry}/${repository}`;
@@ -181,7 +194,7 @@ function describeInput(input: SbomInput, architecture: Architecture): DescribedI
       ...uses.map(({ location }) =>
         location === 'kernel'
           ? relationship(partId('kernel'), 'GENERATED_FROM', id, location)
-          : relationship(partId('initrd.img'), 'CONTAINS', id, location),
+          : relationship(root, 'CONTAINS', id, location),
       ),
       ...(contents.length === 0
         ? [relationship(id, 'CONTAINS', 'NOASSERTION')]
