@@ -1,4 +1,7 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { refusals } from '../../e2e/kubevirt/admission/virtual-machine-rules.ts';
+import type { VirtualMachine as AdmittedMachine } from '../../e2e/kubevirt/api/types.ts';
 import { claimsOf } from './claim.ts';
 import { renderVirtualMachine } from './render.ts';
 import { restartToken, revisionName, revisionSpec, withRevisionSpec } from './revision.ts';
@@ -143,6 +146,20 @@ test('the largest machine, whole', () => {
     topologySpreadConstraints: [expect.objectContaining({ maxSkew: 1 })],
     priorityClassName: 'vms',
   });
+});
+
+test('KubeVirt’s admission takes whatever is made of any of the fields', () => {
+  const { memory, ...others } = FULL_SPEC;
+  fc.assert(
+    fc.property(fc.subarray(Object.keys(others)), (names) => {
+      const spec = Object.fromEntries(names.map((name) => [name, others[name]]));
+      const rendered = renderVirtualMachine(sampleMachine({ memory, ...spec }), 0, revision, options);
+      expect(refusals(rendered as unknown as AdmittedMachine)).toEqual([]);
+    }),
+  );
+  const odd = { template: { spec: { hostname: 'not a name' } } };
+  const rendered = renderVirtualMachine(sampleMachine(odd), 0, revision, options);
+  expect(refusals(rendered as unknown as AdmittedMachine)).toHaveLength(1);
 });
 
 describe('single differences', () => {

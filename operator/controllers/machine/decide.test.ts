@@ -98,7 +98,7 @@ describe('what to boot', () => {
     const metadata = { name: 'web', deletionTimestamp: '2026-11-24T12:00:00Z' };
     const decision = decideOn(model, { image: { ...image, metadata } });
     expect(ready(decision)).toContain(
-      'LinuxKitImage web is being deleted; its artifacts are kept for this machine',
+      `LinuxKitImage web is being deleted; this machine depends on ${sampleDigest('a')}`,
     );
   });
 

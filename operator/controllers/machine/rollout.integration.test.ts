@@ -3,9 +3,19 @@ import { isReady, MachineCluster } from '../../../e2e/machine/machine-cluster.ts
 import { waitFor } from '../../../e2e/process/wait.ts';
 import type { MachineClaim } from '../../kubevirt/claim.ts';
 import { sampleArtifact } from '../../kubevirt/sample.ts';
+import type { KubeObject } from '../../runtime/objects.ts';
+import { resource } from '../../runtime/resources.ts';
 import { IMAGES, MACHINES } from '../image/objects.ts';
 import { CLAIMS, VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES } from './caches.ts';
 import { CONTROLLER_REVISIONS } from './revision.ts';
+
+const AUTOSCALERS = resource<KubeObject>({
+  group: 'autoscaling',
+  version: 'v2',
+  plural: 'horizontalpodautoscalers',
+  kind: 'HorizontalPodAutoscaler',
+  namespaced: true,
+});
 
 const signal = AbortSignal.timeout(900_000);
 let cluster: MachineCluster;
@@ -221,4 +231,39 @@ test('a detached machine is left alone until it is not any more', async () => {
     signal,
     timeout: 60_000,
   });
+});
+
+test('a HorizontalPodAutoscaler finds how many there are, and says how many there are to be', async () => {
+  await cluster.writeImage(sampleArtifact());
+  await cluster.writeMachine();
+  await cluster.untilReady('UpToDate');
+  const scaleTo = async (replicas: number): Promise<void> => {
+    const scaler = {
+      apiVersion: 'autoscaling/v2',
+      kind: 'HorizontalPodAutoscaler',
+      metadata: { name: 'web', namespace },
+      spec: {
+        scaleTargetRef: { apiVersion: 'linuxkit.dev/v1alpha1', kind: 'LinuxKitMachine', name: 'web' },
+        // Both ends: there are no metrics here, and outside of the bounds none are asked for.
+        minReplicas: replicas,
+        maxReplicas: replicas,
+      },
+    };
+    await cluster.client.apply(AUTOSCALERS, scaler, { signal, fieldManager: 'test' });
+    // It looks every fifteen seconds.
+    await waitFor(
+      `${replicas} machines`,
+      async () => {
+        const { spec, status } = await cluster.readMachine();
+        return spec.replicas === replicas && status?.availableReplicas === replicas;
+      },
+      { signal, timeout: 90_000 },
+    );
+  };
+  await scaleTo(3);
+  await scaleTo(2);
+  const scaler = (await cluster.client.get(AUTOSCALERS, { namespace, name: 'web' }, { signal })) as {
+    readonly status?: { readonly currentReplicas?: number };
+  };
+  expect(scaler.status?.currentReplicas).toBe(3);
 });

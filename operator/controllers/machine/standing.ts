@@ -44,8 +44,8 @@ export function standingOf(input: StatusInput): Standing {
   if (machine.spec.runStrategy === 'Halted') return haltedStanding(members);
   const standing = runningStanding(input, fleet);
   if (image?.metadata.deletionTimestamp === undefined) return standing;
-  const kept = `LinuxKitImage ${image.metadata.name} is being deleted; its artifacts are kept for this machine`;
-  return { ...standing, message: `${standing.message}; ${kept}` };
+  const deleted = `LinuxKitImage ${image.metadata.name} is being deleted${dependsText(input)}`;
+  return { ...standing, message: `${standing.message}; ${deleted}` };
 }
 
 function pausedStanding(fleet: readonly Member[]): Standing {
@@ -54,14 +54,19 @@ function pausedStanding(fleet: readonly Member[]): Standing {
   return { kind: fine === fleet.length ? 'ready' : 'waiting', reason: 'Paused', message };
 }
 
-function missingStanding({ reason, message }: Missing, { members, revisions }: StatusInput): Standing {
-  const going = members.filter((member) => member.reading.ready).length;
+/** What is kept in storage for the machine, newest first; at most four are named. */
+function dependsText({ revisions }: StatusInput): string {
   const digests = [...new Set(revisions.map(({ artifact }) => artifact.digest))];
+  return digests.length === 0 ? '' : `; this machine depends on ${digests.slice(0, 4).join(', ')}`;
+}
+
+function missingStanding({ reason, message }: Missing, input: StatusInput): Standing {
+  const { members } = input;
+  const going = members.filter((member) => member.reading.ready).length;
   const meanwhile = going === 0 ? '' : `; ${going} of ${members.length} go on with what they have`;
-  const depends = digests.length === 0 ? '' : `; this machine depends on ${digests.slice(0, 4).join(', ')}`;
   // An image may be applied together with its machine, or after it. A digest that was once there does not come back.
   const kind = reason === 'DigestNotFound' ? 'stalled' : 'reconciling';
-  return { kind, reason, message: message + meanwhile + depends };
+  return { kind, reason, message: message + meanwhile + dependsText(input) };
 }
 
 function problemStanding({ reason, message }: RenderProblem, others: number): Standing {
