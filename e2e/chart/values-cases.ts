@@ -105,7 +105,14 @@ export const VALUES_CASES = {
       apiServer: [{ cidr: '10.0.0.1/32', port: 6443 }],
       nodeCIDRs: ['10.0.0.0/24'],
       metricsFrom: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+      collector: [{ cidr: '192.0.2.9/32', port: 4318 }],
       builds: { namespaces: ['images'], registries: [{ cidr: '192.0.2.0/24', port: 443 }] },
+    },
+    tracing: {
+      endpoint: 'http://collector.monitoring:4318',
+      samplingRatio: 0.1,
+      headers: { secret: 'collector' },
+      builds: { endpoint: 'http://builds-collector.monitoring:4318' },
     },
     metrics: {
       serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },

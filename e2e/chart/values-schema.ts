@@ -15,6 +15,7 @@ const logLevel = z.enum(['error', 'warn', 'info', 'debug']);
 const digest = z.string().regex(/^(sha256:[0-9a-f]{64})?$/);
 const registryHost = z.string().regex(/^[A-Za-z0-9._-]+(:[0-9]{1,5})?$/);
 const proxy = z.string().regex(/^(https?:\/\/[^/@\s]+\/?)?$/);
+const traceEndpoint = z.string().regex(/^(https?:\/\/[^/@?#\s]+(\/[^@?#\s]*)?)?$/);
 const resources = z.strictObject({
   requests: z.record(z.string(), quantity).optional(),
   limits: z.record(z.string(), quantity).optional(),
@@ -174,11 +175,18 @@ export const chartValues = z.strictObject({
     enabled: z.boolean(),
     apiServer: peers,
     externalStorage: peers,
+    collector: peers,
     nodeCIDRs: z.array(z.string()),
     metricsFrom: z.array(anything),
     builds: z.strictObject({ namespaces: z.array(label), registries: peers }),
   }),
   metrics,
+  tracing: z.strictObject({
+    endpoint: traceEndpoint,
+    samplingRatio: z.number().min(0).max(1),
+    headers: z.strictObject({ secret: name, key: z.string().min(1) }),
+    builds: z.strictObject({ enabled: z.boolean(), endpoint: traceEndpoint }),
+  }),
   tests: z.strictObject({
     enabled: z.boolean(),
     boot: z.boolean(),

@@ -17,6 +17,7 @@ import {
   prepareBuild,
   type StepSeconds,
 } from './prepare.ts';
+import { Pulls } from './pulls.ts';
 import type { BuildRecord, FileRecord, ResolvedInput } from './record.ts';
 import type { ResolvedInputs } from './resolve.ts';
 import { Slots } from './slots.ts';
@@ -54,20 +55,22 @@ export async function buildPrepared(prepared: PreparedBuild): Promise<BuildResul
   const ending = new AbortController();
   const working = AbortSignal.any([signal, ending.signal]);
   await using thread = new BuildThread(working);
+  const pulls = new Pulls(environment);
   await using layers = new LayerStore({
     source: environment.images,
     directory: workFolder,
     indexer: thread.indexLayer,
+    onPull: pulls.begin,
   });
   using _over = { [Symbol.dispose]: () => ending.abort(new BuildOver()) };
-  const assembled = await steps.run('assemble', async () => {
+  const { assembled, record, statements } = await steps.run('assemble', async () => {
     const bundles = planBundles(
       input.config,
       plan.containers,
       ({ location }) => images.at(location).config.config,
     );
     const [kernelSource, ...trees] = memberSources(plan, kernel, bundles, images);
-    return assemble(
+    const assembled = await assemble(
       {
         compression: input.compression,
         kernel: kernelSource,
@@ -85,16 +88,15 @@ export async function buildPrepared(prepared: PreparedBuild): Promise<BuildResul
         report,
       },
     );
-  });
-  const { record, statements } = await steps.run('assemble', async () => {
     const described = await describe(input, images, hash, kernel, assembled, environment);
     const sboms = await evidence.sboms;
     const facts = { input, images, inputs: different, sboms, files: added.sums };
     const written = await writeEvidence(described, facts, environment);
-    return { record: withEvidence(described, written), statements: written };
+    return { assembled, record: withEvidence(described, written), statements: written };
   });
   const files = { kernel: assembled.kernel, 'initrd.img': assembled.initrd, ...statements };
-  return { record, inputs: images.inputs, files, seconds: steps.seconds, bytesPulled: layers.bytesPulled };
+  const seconds = { ...steps.seconds, ...pulls.seconds };
+  return { record, inputs: images.inputs, files, seconds, bytesPulled: layers.bytesPulled };
 }
 
 /** Why work is given up that a build had begun and needs no more. Nobody gets to see it. */

@@ -42,7 +42,7 @@ export interface BuildEnvironment {
   readonly findResult: (inputsHash: string) => Promise<BuildRecord | undefined>;
 }
 
-/** Seconds that each step took. */
+/** Seconds that each step took; `pull` overlaps `assemble`. */
 export type StepSeconds = Readonly<Partial<Record<BuildStep, number>>>;
 
 /** A build whose inputs are known and verified: what remains is to make something of them. */
@@ -81,7 +81,7 @@ export async function prepareBuild(input: BuildInput, environment: BuildEnvironm
   return { input, environment, plan, kernel, images, added, hash, steps };
 }
 
-/** Runs steps, measures them, and turns what they throw into {@link BuildError}. */
+/** Runs steps, each once, measures them, and turns what they throw into {@link BuildError}. */
 export class Steps {
   readonly #environment: BuildEnvironment;
   readonly #seconds: Partial<Record<BuildStep, number>> = {};
@@ -97,14 +97,21 @@ export class Steps {
   async run<T>(step: BuildStep, action: () => Promise<T>): Promise<T> {
     const { report, now, signal } = this.#environment;
     const begun = now().getTime();
-    if (this.#seconds[step] === undefined) report({ kind: 'step', step });
+    const ended = (problem?: string): void => {
+      const seconds = (now().getTime() - begun) / 1000;
+      this.#seconds[step] = seconds;
+      report({ kind: 'ended', step, seconds, ...(problem === undefined ? {} : { problem }) });
+    };
+    report({ kind: 'step', step });
     try {
       signal.throwIfAborted();
-      return await action();
+      const result = await action();
+      ended();
+      return result;
     } catch (error) {
-      throw buildErrorOf(step, signal.aborted ? signal.reason : error);
-    } finally {
-      this.#seconds[step] = (this.#seconds[step] ?? 0) + (now().getTime() - begun) / 1000;
+      const failure = buildErrorOf(step, signal.aborted ? signal.reason : error);
+      ended(failure.message);
+      throw failure;
     }
   }
 }

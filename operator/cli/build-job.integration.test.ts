@@ -116,7 +116,7 @@ async function job(request: Partial<BuildRequest>, signal: AbortSignal = deadlin
   };
   await writeFile(paths.request, JSON.stringify(whole));
   const log = new PassThrough().resume();
-  const code = await runBuildJob(paths, signal, log);
+  const code = await runBuildJob(paths, signal, { log, environment: {} });
   expect(await readdir(paths.work)).toEqual([]);
   return { code, outcome: JSON.parse(await readFile(paths.terminationMessage, 'utf8')) as BuildOutcome };
 }

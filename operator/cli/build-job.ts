@@ -1,10 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BUILD_PATHS } from '../api/names.ts';
 import { BuildError, buildErrorOf } from '../build/failure.ts';
 import { exitCodeOf, failedOutcome, signersOf, terminationMessage } from '../build/outcome.ts';
 import { build } from '../build/pipeline.ts';
+import type { ReportProgress } from '../build/progress.ts';
 import { findResult, publish } from '../build/publish.ts';
 import type { BuildOutcome } from '../build/record.ts';
 import type { BuildRequest } from '../build/request.ts';
@@ -17,11 +19,15 @@ import { type DockerConfig, parseDockerConfig } from '../oci/registry/docker-con
 import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
 import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import { PresignedStore } from '../storage/endpoint/presigned-store.ts';
-import { textReport } from './build-report.ts';
-import { errorText, stopSignal } from './exit.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { inSpan, type Span, type Tracer, traceIdOf } from '../telemetry/tracer.ts';
+import { type Environment, startTracing } from '../telemetry/tracing.ts';
+import { logReport } from './build-log.ts';
+import { tracedStore, traceReport } from './build-trace.ts';
+import { stopSignal } from './exit.ts';
 import { registryOptions } from './registry-flags.ts';
 import { readTrustFile } from './trust-files.ts';
-import { engineName } from './version.ts';
+import { engineName, engineVersion } from './version.ts';
 
 /** Folders and files of a build pod; {@link BUILD_PATHS} outside tests. */
 export type BuildPaths = Readonly<Record<keyof typeof BUILD_PATHS, string>>;
@@ -48,37 +54,75 @@ export function registerBuildJob(program: Command): void {
     });
 }
 
-/** Runs the build of a pod to its end, whatever that is, and gives the exit code. `log` is told how it goes. */
+/** Where a build pod's log and traces go. */
+export interface BuildSignals {
+  readonly log: NodeJS.WritableStream;
+  /** `TRACEPARENT` and `OTEL_*`, as the controller has set them. */
+  readonly environment: Environment;
+}
+
+/** Runs the build of a pod to its end, whatever that is, and gives the exit code. */
 export async function runBuildJob(
   paths: BuildPaths,
   signal: AbortSignal,
-  log: NodeJS.WritableStream = process.stderr,
+  { log, environment }: BuildSignals = { log: process.stderr, environment: process.env },
 ): Promise<number> {
-  const outcome = await buildOutcome(paths, signal, log);
+  const logger = createLogger({ level: 'info', stream: log });
+  await using tracing = await startTracing({
+    environment,
+    service: 'linuxkit-build',
+    version: engineVersion(),
+    attributes: { 'k8s.pod.name': hostname() },
+    logger,
+  });
+  const { tracer } = tracing;
+  const span = tracer.start('build', { parent: environment['TRACEPARENT'] });
+  const outcome = await buildOutcome(paths, signal, { logger, tracer, span });
+  // What comes after may take seconds, and the pod be told to end.
   await writeFile(paths.terminationMessage, terminationMessage(outcome));
   return exitCodeOf(outcome);
+}
+
+interface Telemetry {
+  readonly logger: Logger;
+  readonly tracer: Tracer;
+  /** Of the whole build. */
+  readonly span: Span;
 }
 
 async function buildOutcome(
   paths: BuildPaths,
   signal: AbortSignal,
-  log: NodeJS.WritableStream,
+  telemetry: Telemetry,
 ): Promise<BuildOutcome> {
+  const { span } = telemetry;
+  let logger = telemetry.logger.with({ traceID: traceIdOf(span.traceparent) });
   try {
-    return await buildAndPublish(paths, signal, log);
+    const request = await readRequest(paths.request);
+    const { namespace, image } = request;
+    logger = logger.with({ namespace, name: image });
+    span.set({ 'k8s.namespace.name': namespace, 'linuxkit.name': image });
+    const outcome = await buildAndPublish(request, paths, signal, { ...telemetry, logger });
+    const { digest, reused } = outcome;
+    logger.info('build succeeded', { digest, reused });
+    span.set({ 'linuxkit.digest': digest, 'linuxkit.reused': reused });
+    span.end();
+    return outcome;
   } catch (error) {
     const failure = buildErrorOf('configure', error);
-    log.write(`${errorText(failure)}\n`);
+    const { step, code, message } = failure;
+    logger.error('build failed', { step, code, error: message });
+    span.end(`${code}: ${message}`);
     return failedOutcome(failure);
   }
 }
 
 async function buildAndPublish(
+  request: BuildRequest,
   paths: BuildPaths,
   signal: AbortSignal,
-  log: NodeJS.WritableStream,
-): Promise<BuildOutcome> {
-  const request = await readRequest(paths.request);
+  { logger, tracer, span }: Telemetry,
+): Promise<BuildOutcome & { readonly result: 'succeeded' }> {
   const config = await readConfig(request, paths);
   const credentials = new CredentialStore(await readPullSecrets(request, paths));
   const verification = await readVerification(request, paths);
@@ -89,6 +133,12 @@ async function buildAndPublish(
     userAgent: engineName(),
   });
   await using store = new PresignedStore({ ...request.endpoint, tokenFile: paths.token });
+  const logged = logReport(logger);
+  const traced = traceReport(tracer, span, Date.now);
+  const report: ReportProgress = (event) => {
+    logged(event);
+    traced(event);
+  };
   const workFolder = await mkdtemp(join(paths.work, 'build-'));
   try {
     const result = await build(
@@ -108,20 +158,29 @@ async function buildAndPublish(
         cache: store,
         workFolder,
         signal,
-        report: textReport(log, () => performance.now()),
+        report,
         now: () => new Date(),
         engine: engineName(),
         findResult: (hash) => findResult(store, request.image, hash, signal),
       },
     );
     const verifiedBy = signersOf(result.inputs);
+    logged({ kind: 'step', step: 'publish' });
     const begun = performance.now();
-    const { record, bytesStored } = await published(() => publish(store, request.image, result, signal));
+    const publishing = tracer.start('publish', { parent: span.traceparent });
+    const target = tracedStore(store, tracer, publishing);
+    const { record, bytesStored } = await inSpan(
+      publishing,
+      () => published(() => publish(target, request.image, result, signal)),
+      messageOf,
+    );
+    const seconds = { ...result.seconds, publish: (performance.now() - begun) / 1000 };
+    logged({ kind: 'ended', step: 'publish', seconds: seconds.publish });
     return {
       result: 'succeeded',
       digest: record.digest,
       reused: result.files === undefined,
-      seconds: { ...result.seconds, publish: (performance.now() - begun) / 1000 },
+      seconds,
       bytesPulled: result.bytesPulled,
       bytesStored,
       ...(verifiedBy === undefined ? {} : { verifiedBy }),

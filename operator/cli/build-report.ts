@@ -17,12 +17,13 @@ export function formatSize(bytes: number): string {
 export function textReport(output: NodeJS.WritableStream, now: () => number): ReportProgress {
   const begun = now();
   return (event) => {
+    const line = lineOf(event);
     const seconds = ((now() - begun) / 1000).toFixed(1).padStart(6);
-    output.write(`${seconds}s  ${lineOf(event)}\n`);
+    if (line !== undefined) output.write(`${seconds}s  ${line}\n`);
   };
 }
 
-function lineOf(event: BuildProgress): string {
+function lineOf(event: BuildProgress): string | undefined {
   switch (event.kind) {
     case 'step':
       return event.step;
@@ -30,7 +31,11 @@ function lineOf(event: BuildProgress): string {
       return `  ${event.location}  ${event.reference}  ${event.digest.slice(0, 19)}`;
     case 'verified':
       return `  ${event.location}  signed by ${event.signer}`;
+    case 'ended':
+      // The next step, or the failure, says so.
+      return undefined;
     case 'pulled':
+      if (event.problem !== undefined) return undefined;
       return `  pulled ${event.digest.slice(0, 19)}  ${formatSize(event.size)}`;
     case 'member':
       return `  ${event.name}  ${formatSize(event.size)}${event.cached ? ', from the cache' : ''}`;

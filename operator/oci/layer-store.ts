@@ -15,7 +15,11 @@ export interface LayerStoreOptions {
   readonly indexer?: LayerIndexer;
   /** Layers that are pulled at once. */
   readonly concurrency?: number;
+  /** Told when a blob begins to be pulled; what it gives is called when that has ended, well or not. */
+  readonly onPull?: OnPull;
 }
+
+export type OnPull = (blob: Descriptor) => (problem?: unknown) => void;
 
 /** The layers of an image, held until they are disposed of. */
 export interface HeldLayers extends AsyncDisposable {
@@ -46,16 +50,18 @@ export class LayerStore implements AsyncDisposable {
   readonly #limits: LayerLimits;
   readonly #indexer: LayerIndexer;
   readonly #slots: Slots;
+  readonly #onPull: OnPull;
   readonly #cache = new BlockCache();
   readonly #pulls = new Map<string, Pull>();
   #bytesPulled = 0;
 
-  constructor({ source, directory, limits, indexer, concurrency = 3 }: LayerStoreOptions) {
+  constructor({ source, directory, limits, indexer, concurrency = 3, onPull }: LayerStoreOptions) {
     this.#source = source;
     this.#directory = directory;
     this.#limits = limits ?? LAYER_LIMITS;
     this.#indexer = indexer ?? indexLayer;
     this.#slots = new Slots(concurrency);
+    this.#onPull = onPull ?? (() => () => undefined);
   }
 
   /** Bytes of the blobs that were pulled so far. */
@@ -114,12 +120,15 @@ export class LayerStore implements AsyncDisposable {
 
   async #pullBlob(reference: ImageReference, descriptor: Descriptor, signal: AbortSignal): Promise<Spool> {
     const spool = await openSpool(this.#directory, this.#cache);
+    const ended = this.#onPull(descriptor);
     try {
       for await (const chunk of this.#source.openBlob(reference, descriptor, signal))
         await spool.append(chunk);
       this.#bytesPulled += descriptor.size;
+      ended();
       return spool;
     } catch (error) {
+      ended(error);
       await spool[Symbol.asyncDispose]();
       throw error;
     }
@@ -156,12 +165,15 @@ export class LayerStore implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<IndexedLayer> {
     const spool: Spool = await openSpool(this.#directory, this.#cache);
+    const ended = this.#onPull(descriptor);
     try {
       const blob = this.#source.openBlob(image.reference, descriptor, signal);
       const layer = await this.#indexer(descriptor, blob, diffId, spool, signal, this.#limits);
       this.#bytesPulled += descriptor.size;
+      ended();
       return layer;
     } catch (error) {
+      ended(error);
       await spool[Symbol.asyncDispose]();
       throw error;
     }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { NO_TRACER, type SpanAttributes, type Tracer } from '../telemetry/tracer.ts';
 import { ApiError } from './api-error.ts';
 import { Controller, type Reconcile, StalledError, WaitingError } from './controller.ts';
 import { SILENT_LOGGER } from './logger.ts';
@@ -13,7 +14,7 @@ interface Running {
 }
 
 /** A controller of one worker on a clock that the test moves; `seen` tells what it measured. */
-function running(reconcile: Reconcile, workers = 1): Running {
+function running(reconcile: Reconcile, workers = 1, tracer: Tracer = NO_TRACER): Running {
   const clock = new ManualClock();
   const seen: string[] = [];
   const metrics: RuntimeMetrics = {
@@ -33,6 +34,7 @@ function running(reconcile: Reconcile, workers = 1): Running {
     workers,
     reconcileTimeoutMs: 1_000,
     metrics,
+    tracer,
     clock,
     random: () => 0,
   });
@@ -80,6 +82,55 @@ test.each([
     expect(calls).toBe(2);
   }
   await stop();
+});
+
+test('each reconcile is a span that says of what, how long it had waited, and how it ended', async () => {
+  const ended: { readonly attributes: SpanAttributes; readonly problem: string | undefined }[] = [];
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const tracer: Tracer = {
+    start: (name, { attributes = {} } = {}) => {
+      const all: Record<string, string | number | boolean> = { ...attributes, span: name };
+      return {
+        traceparent,
+        set: (more) => void Object.assign(all, more),
+        end: (problem) => void ended.push({ attributes: all, problem }),
+      };
+    },
+  };
+  const handed: unknown[] = [];
+  const reconcile: Reconcile = async ({ name }, context) => {
+    handed.push(context.traceparent);
+    await new Promise<void>((resolve) => void clock.timer(10, resolve));
+    if (name === 'b') throw new ApiError('ServerError', 'out of luck');
+  };
+  const { controller, clock, stop } = running(reconcile, 1, tracer);
+  controller.queue.add('ns/a');
+  controller.queue.add('ns/b');
+  await clock.advance(20);
+  await stop();
+  const common = { span: 'reconcile test', 'linuxkit.controller': 'test', 'k8s.namespace.name': 'ns' };
+  expect(ended).toMatchObject([
+    {
+      attributes: {
+        ...common,
+        'linuxkit.name': 'a',
+        'linuxkit.reconcile.id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+        'linuxkit.queue.seconds': 0,
+        'linuxkit.reconcile.result': 'success',
+      },
+      problem: undefined,
+    },
+    {
+      attributes: {
+        ...common,
+        'linuxkit.name': 'b',
+        'linuxkit.queue.seconds': 0.01,
+        'linuxkit.reconcile.result': 'error',
+      },
+      problem: 'out of luck',
+    },
+  ]);
+  expect(handed).toEqual([traceparent, traceparent]);
 });
 
 test('after a success the waits begin anew', async () => {

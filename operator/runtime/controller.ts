@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { CodedError, messageOf } from '../errors.ts';
+import { NO_TRACER, type Span, type Tracer, traceIdOf } from '../telemetry/tracer.ts';
 import { ApiError, isConflict } from './api-error.ts';
 import { type Clock, type Random, SYSTEM_CLOCK } from './clock.ts';
 import { Deadline } from './deadline.ts';
 import type { Change, Informer } from './informer.ts';
 import type { Logger } from './logger.ts';
-import { type ControllerMetrics, NO_METRICS, type RuntimeMetrics } from './metrics.ts';
+import { type ControllerMetrics, NO_METRICS, type ReconcileOutcome, type RuntimeMetrics } from './metrics.ts';
 import { type KubeObject, keyText, type ObjectKey, parseKey } from './objects.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -25,9 +26,11 @@ export class WaitingError extends CodedError {
 export interface ReconcileContext {
   /** Aborted at the deadline, on loss of leadership and on shutdown. */
   readonly signal: AbortSignal;
-  /** Carries controller, namespace, name and reconcileID. */
+  /** Carries controller, namespace, name, reconcileID and, when traced, traceID. */
   readonly logger: Logger;
   readonly reconcileID: string;
+  /** The reconcile's span, for what it begins elsewhere; undefined when nobody traces it. */
+  readonly traceparent?: string | undefined;
 }
 
 /** What a reconcile that went well asks for: nothing, or to be called again after a while. */
@@ -45,6 +48,7 @@ export interface ControllerOptions {
   /** Default 60 s. */
   readonly reconcileTimeoutMs?: number;
   readonly metrics?: RuntimeMetrics;
+  readonly tracer?: Tracer;
   readonly clock?: Clock;
   readonly random?: Random;
   /** Backoff of one object: doubles from the first to the second. Default 100 ms to 5 min. */
@@ -67,6 +71,7 @@ export class Controller {
   readonly #timeoutMs: number;
   readonly #clock: Clock;
   readonly #metrics: ControllerMetrics;
+  readonly #tracer: Tracer;
   readonly #informers = new Set<{
     readonly hasSynced: boolean;
     waitForSync(signal: AbortSignal): Promise<void>;
@@ -81,6 +86,7 @@ export class Controller {
     this.#timeoutMs = options.reconcileTimeoutMs ?? 60_000;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#metrics = metrics.controller(options.name);
+    this.#tracer = options.tracer ?? NO_TRACER;
     this.queue = new WorkQueue({
       clock: this.#clock,
       metrics: metrics.queue(options.name),
@@ -145,11 +151,22 @@ export class Controller {
   async #reconcile(text: string, signal: AbortSignal): Promise<void> {
     const key = parseKey(text);
     const reconcileID = randomUUID();
+    const span = this.#tracer.start(`reconcile ${this.name}`, {
+      attributes: {
+        'linuxkit.controller': this.name,
+        'k8s.namespace.name': key.namespace ?? '',
+        'linuxkit.name': key.name,
+        'linuxkit.reconcile.id': reconcileID,
+        'linuxkit.queue.seconds': this.queue.waited(text),
+      },
+    });
+    const { traceparent } = span;
     const logger = this.#options.logger.with({
       controller: this.name,
       namespace: key.namespace,
       name: key.name,
       reconcileID,
+      traceID: traceIdOf(traceparent),
     });
     const started = this.#clock.monotonic();
     const seconds = (): number => (this.#clock.monotonic() - started) / 1000;
@@ -160,39 +177,46 @@ export class Controller {
     );
     using deadline = new Deadline(this.#clock, signal, this.#timeoutMs, () => late);
     try {
-      const result = await this.#options.reconcile(key, { signal: deadline.signal, logger, reconcileID });
+      const context = { signal: deadline.signal, logger, reconcileID, traceparent };
+      const result = await this.#options.reconcile(key, context);
       this.queue.forget(text);
       const after = result?.requeueAfterMs;
       if (after !== undefined) this.queue.addAfter(text, after);
-      this.#metrics.reconciled(after === undefined ? 'success' : 'requeue_after', seconds());
+      const outcome = after === undefined ? 'success' : 'requeue_after';
+      this.#metrics.reconciled(outcome, seconds());
+      ended(span, outcome);
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) {
+        span.end('the controller stops');
+        return;
+      }
       if (deadline.signal.aborted) this.#metrics.timedOut();
-      this.#failed(text, error, logger, seconds());
+      const outcome = this.#failed(text, error, logger, seconds());
+      ended(span, outcome, outcome === 'error' ? messageOf(error) : undefined);
     }
   }
 
-  #failed(key: string, error: unknown, logger: Logger, seconds: number): void {
+  #failed(key: string, error: unknown, logger: Logger, seconds: number): ReconcileOutcome {
     if (isConflict(error)) {
       // Our copy was old. The change that made it so is on its way; a short wait lets it arrive.
       this.queue.retry(key);
       this.#metrics.reconciled('requeue_after', seconds);
       logger.debug('conflict, trying again', { error: messageOf(error) });
-      return;
+      return 'requeue_after';
     }
     if (error instanceof WaitingError && error.afterMs > 0) {
       this.queue.forget(key);
       this.queue.addAfter(key, error.afterMs);
       this.#metrics.reconciled('requeue_after', seconds);
       logger.debug('waiting', { code: error.code, reason: error.message, afterMs: error.afterMs });
-      return;
+      return 'requeue_after';
     }
     this.#metrics.reconciled('error', seconds);
     if (error instanceof StalledError) {
       this.queue.forget(key);
       this.#metrics.stalled();
       logger.warn('stalled until something changes', { code: error.code, error: error.message });
-      return;
+      return 'error';
     }
     const afterMs = this.queue.retry(key);
     if (error instanceof ApiError || error instanceof CodedError) {
@@ -207,5 +231,11 @@ export class Controller {
       const stack = error instanceof Error ? error.stack : undefined;
       logger.error('reconcile threw', { error: messageOf(error), stack, retryAfterMs: Math.round(afterMs) });
     }
+    return 'error';
   }
+}
+
+function ended(span: Span, outcome: ReconcileOutcome, problem?: string): void {
+  span.set({ 'linuxkit.reconcile.result': outcome });
+  span.end(problem);
 }

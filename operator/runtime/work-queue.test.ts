@@ -89,6 +89,23 @@ test('a taker that waits is served before anything piles up, and ends with the q
   expect(await second).toBeUndefined();
 });
 
+test('it tells how long a key in work had waited', async () => {
+  const { queue, clock } = made();
+  queue.add('a');
+  await clock.advance(1500);
+  await queue.take();
+  await clock.advance(700);
+  expect(queue.waited('a')).toBe(1.5);
+  queue.add('a');
+  await clock.advance(300);
+  queue.done('a');
+  await queue.take();
+  // Since it was wished for again, which was while it was in work.
+  expect(queue.waited('a')).toBe(0.3);
+  queue.done('a');
+  expect(queue.waited('a')).toBe(0);
+});
+
 test('it tells how long the longest work lasts', async () => {
   const { queue, clock } = made();
   queue.add('a');

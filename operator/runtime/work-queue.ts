@@ -24,7 +24,7 @@ export class WorkQueue {
   readonly #maxMs: number;
   /** In order of adding; a Map keeps it, and when each was added. */
   readonly #waiting = new Map<string, number>();
-  readonly #processing = new Map<string, number>();
+  readonly #processing = new Map<string, { readonly started: number; readonly added: number }>();
   /** Added again while in work. */
   readonly #again = new Map<string, number>();
   readonly #later = new Map<string, { readonly at: number; readonly timer: Disposable }>();
@@ -117,10 +117,10 @@ export class WorkQueue {
   }
 
   done(key: string): void {
-    const started = this.#processing.get(key);
-    if (started === undefined) return;
+    const work = this.#processing.get(key);
+    if (work === undefined) return;
     this.#processing.delete(key);
-    this.#metrics.worked((this.#clock.monotonic() - started) / 1000);
+    this.#metrics.worked((this.#clock.monotonic() - work.started) / 1000);
     this.#observeUnfinished();
     const added = this.#again.get(key);
     if (added !== undefined) {
@@ -150,11 +150,17 @@ export class WorkQueue {
     this.#observeUnfinished();
   }
 
+  /** Seconds between adding and taking of a key in work; 0 if it is not. */
+  waited(key: string): number {
+    const work = this.#processing.get(key);
+    return work === undefined ? 0 : (work.started - work.added) / 1000;
+  }
+
   /** Seconds that the longest running key has been in work; 0 if none is. */
   longestWork(): number {
     const now = this.#clock.monotonic();
     let longest = 0;
-    for (const started of this.#processing.values()) longest = Math.max(longest, now - started);
+    for (const { started } of this.#processing.values()) longest = Math.max(longest, now - started);
     return longest / 1000;
   }
 
@@ -171,7 +177,7 @@ export class WorkQueue {
 
   #start(key: string, added: number): void {
     const now = this.#clock.monotonic();
-    this.#processing.set(key, now);
+    this.#processing.set(key, { started: now, added });
     this.#metrics.depth(this.#waiting.size);
     this.#metrics.waited((now - added) / 1000);
   }
@@ -184,7 +190,7 @@ export class WorkQueue {
   #observeUnfinished(): void {
     const now = this.#clock.monotonic();
     let sum = 0;
-    for (const started of this.#processing.values()) sum += now - started;
+    for (const { started } of this.#processing.values()) sum += now - started;
     this.#metrics.unfinished(sum / 1000, this.longestWork());
   }
 }

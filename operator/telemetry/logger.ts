@@ -27,7 +27,17 @@ export interface RootLogger extends Logger {
 }
 
 /** Keys that come first in a line, in this order; the others follow as they were given. */
-const LEADING = ['time', 'level', 'message', 'controller', 'namespace', 'name', 'reconcileID'] as const;
+const LEADING = [
+  'time',
+  'level',
+  'message',
+  'controller',
+  'namespace',
+  'name',
+  'reconcileID',
+  'traceID',
+  'digest',
+] as const;
 
 /** Makes a logger that writes JSON lines with stable keys: `time` (RFC 3339, UTC), `level`, `message`, then fields. */
 export function createLogger(options: LoggerOptions): RootLogger {

@@ -249,7 +249,7 @@ export class Metrics {
   );
   readonly #buildSeconds = this.#histogram(
     'linuxkit_image_build_duration_seconds',
-    'Seconds of a build by phase: queue (until its container ran), each step, and total.',
+    'Seconds of a build by phase: queue (until its container ran), each step (pull goes on during assemble), and total.',
     ['phase'],
     BUILD_BUCKETS,
   );

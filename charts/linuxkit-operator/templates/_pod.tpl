@@ -49,3 +49,30 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 - {name: registry-cas, configMap: {name: {{ include "linuxkit-operator.fullname" . }}-registry-cas}}
 {{- end }}
 {{- end -}}
+
+{{/* Where the manager's traces go, as OpenTelemetry's own environment variables. */}}
+{{- define "linuxkit-operator.tracingEnv" -}}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .samplingRatio | quote }}
+{{- with .headers }}
+{{- if .secret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key | quote }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where builds send their part; empty when they send none. */}}
+{{- define "linuxkit-operator.buildTraceEndpoint" -}}
+{{- with .Values.tracing }}
+{{- if and .endpoint .builds.enabled }}{{ default .endpoint .builds.endpoint }}{{ end }}
+{{- end }}
+{{- end -}}

@@ -19,6 +19,7 @@ import { type GeneratedEntry, generatedEntries, mergeGenerated } from '../genera
 import { type ImageTree, nodeBytes } from '../image-tree.ts';
 import { OpenTrees } from '../open-trees.ts';
 import type { PreparedBuild, StepSeconds } from '../prepare.ts';
+import { Pulls } from '../pulls.ts';
 import { memberSources } from '../sources.ts';
 import { sumOf } from '../sum.ts';
 import { copyToFile, createFile, type WorkFile } from '../work-file.ts';
@@ -52,6 +53,7 @@ export async function buildTar(prepared: PreparedBuild): Promise<TarResult> {
     source: environment.images,
     directory: workFolder,
     indexer: thread.indexLayer,
+    onPull: new Pulls(environment).begin,
   });
   using _over = { [Symbol.dispose]: () => ending.abort(new Error('the build is over')) };
   // Awaited here: what is disposed of below is in use until then.

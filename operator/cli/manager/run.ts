@@ -27,6 +27,7 @@ import { s3OptionsFromEnvironment } from '../../storage/s3/options.ts';
 import { S3Store } from '../../storage/s3/s3-store.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
+import { startTracing } from '../../telemetry/tracing.ts';
 import { readAuthorities } from '../registry-flags.ts';
 import { engineName, engineVersion } from '../version.ts';
 import { ArtifactEndpoint } from './artifact-endpoint.ts';
@@ -50,6 +51,14 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
   const metrics = new Metrics({ version: engineVersion() });
   const checks = new Map<string, () => string | undefined>([['started', () => 'not yet']]);
   const controllers: Controller[] = [];
+  await using tracing = await startTracing({
+    environment: process.env,
+    service: 'linuxkit-operator',
+    version: engineVersion(),
+    attributes: { 'k8s.pod.name': settings.identity ?? hostname() },
+    logger,
+  });
+  const { tracer } = tracing;
   await using health = await HealthServer.start({
     host: settings.healthListen,
     port: settings.healthPort,
@@ -182,6 +191,9 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
             resources: settings.builderResources,
             workSize: settings.builderWorkSize,
             nodeSelector: settings.builderNodeSelector,
+            ...(settings.builderTraceEndpoint === undefined
+              ? {}
+              : { traceEndpoint: settings.builderTraceEndpoint }),
             proxy: {
               ...(settings.builderHttpProxy === undefined ? {} : { http: settings.builderHttpProxy }),
               ...(settings.builderHttpsProxy === undefined ? {} : { https: settings.builderHttpsProxy }),
@@ -189,7 +201,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
             },
           },
         },
-        { logger, metrics, workers: settings.workers },
+        { logger, metrics, tracer, workers: settings.workers },
       ),
       machineController({
         ...where,
@@ -201,6 +213,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
         machineMetrics: metrics.machines,
         logger,
         metrics,
+        tracer,
         workers: settings.workers,
       }),
     );

@@ -67,6 +67,7 @@ test('what is given replaces defaults, and repeated flags add up', () => {
     '--registry-ca=*=/ca/all.pem',
     '--builder-https-proxy=http://proxy.example:3128',
     '--builder-no-proxy=.svc,10.0.0.0/8',
+    '--builder-trace-endpoint=http://collector.monitoring:4318',
     '--job-ttl=90s',
   ]);
   expect(settings).toMatchObject({
@@ -80,6 +81,7 @@ test('what is given replaces defaults, and repeated flags add up', () => {
     registryCa: { 'mirror.example': '/ca/mirror.pem', '*': '/ca/all.pem' },
     builderHttpsProxy: 'http://proxy.example:3128',
     builderNoProxy: '.svc,10.0.0.0/8',
+    builderTraceEndpoint: 'http://collector.monitoring:4318',
     jobTtl: 90_000,
   });
   expect(settings.builderResources).not.toHaveProperty('requests');
@@ -122,6 +124,8 @@ test.each([
   ['an authority without a file', [...REQUIRED, '--registry-ca=mirror.example=']],
   ['a proxy that is none', [...REQUIRED, '--builder-http-proxy=socks5://proxy.example']],
   ['a proxy with a password', [...REQUIRED, '--builder-https-proxy=http://me:secret@proxy.example']],
+  ['a collector that is none', [...REQUIRED, '--builder-trace-endpoint=collector:4318']],
+  ['a collector with a password', [...REQUIRED, '--builder-trace-endpoint=http://me:secret@collector:4318']],
   ['a level that is none', [...REQUIRED, '--log-level=loud']],
 ])('refuses %s', (_, args) => {
   expect(() => parsed(args)).toThrow(CommanderError);

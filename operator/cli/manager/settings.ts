@@ -39,6 +39,7 @@ export interface ManagerSettings {
   readonly builderHttpProxy?: string;
   readonly builderHttpsProxy?: string;
   readonly builderNoProxy?: string;
+  readonly builderTraceEndpoint?: string;
   readonly bootRegistry: string;
   readonly jobTtl: number;
   readonly artifactGrace: number;
@@ -140,6 +141,10 @@ export function addManagerOptions(command: Command): Command {
       '--builder-no-proxy <list>',
       'hosts, domains and networks that builds reach without, with commas between',
     ),
+    flag(
+      '--builder-trace-endpoint <url>',
+      'where builds send the rest of a trace that begins here, by OTLP over HTTP; nowhere if left out',
+    ).argParser(traceEndpoint),
     flag('--boot-registry <host:port>', "where a node's runtime reaches the boot registry").default(
       '127.0.0.1:5117',
     ),
@@ -208,6 +213,15 @@ function proxy(text: string): string {
   }
   if (url?.username !== '' || url.password !== '')
     throw new InvalidArgumentError('A proxy with credentials: whoever may read Jobs would see them.');
+  return text;
+}
+
+function traceEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new InvalidArgumentError('Not an address such as http://collector.example:4318.');
+  if (url.username !== '' || url.password !== '' || url.search !== '')
+    throw new InvalidArgumentError('An address with credentials: whoever may read Jobs would see them.');
   return text;
 }
 

@@ -16,6 +16,8 @@ export interface ApplySettings {
   readonly registries: RegistrySettings;
   /** Asked for at each build: the authority may have been renewed. */
   readonly endpoint: () => Endpoint;
+  /** What a build goes on with, for `TRACEPARENT` of its pod. Nothing that is built depends on it. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The API server does not take the build Job, or its ConfigMap: quota, admission, rights, size. */
@@ -104,7 +106,7 @@ async function startBuild(
       signal,
       fieldManager: MANAGER_IMAGE,
     });
-    await client.create(JOBS, buildJob(image, attempt, owner, settings.builder), {
+    await client.create(JOBS, buildJob(image, attempt, owner, settings.builder, settings.traceparent), {
       signal,
       fieldManager: MANAGER_IMAGE,
     });

@@ -86,6 +86,24 @@ test.each([
   }
 });
 
+test('a build that is traced is told where and as part of what, and is the same build', () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const traceEndpoint = 'http://collector.monitoring:4318';
+  const job = (more: Partial<BuilderSettings>, parent?: string) =>
+    buildJob(imageWith({}), attempt, owner, { ...settings, ...more }, parent);
+  const added = [
+    { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: traceEndpoint },
+    { name: 'TRACEPARENT', value: traceparent },
+  ];
+  const untraced = job({});
+  const traced = job({ traceEndpoint }, traceparent);
+  expect(podOf(traced).container.env).toEqual([...(podOf(untraced).container.env ?? []), ...added]);
+  expect(traced.metadata).toEqual(untraced.metadata);
+  // Nothing to go on with, or nowhere to send it: such a build loads nothing and sends nothing.
+  expect(job({ traceEndpoint })).toEqual(untraced);
+  expect(job({}, traceparent)).toEqual(untraced);
+});
+
 test('it can reach nothing of the API, and holds one token, for the artifact endpoint', () => {
   const { spec } = podOf(made(everything));
   expect(spec).toMatchObject({

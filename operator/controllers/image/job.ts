@@ -28,6 +28,11 @@ export interface BuilderSettings {
   readonly serviceAccount?: string;
   /** By way of which proxies registries are reached. Whoever may read Jobs may read it: without credentials. */
   readonly proxy?: { readonly http?: string; readonly https?: string; readonly none?: string };
+  /**
+   * Where builds send their traces, an address of OTLP over HTTP; without it they send none. No headers go with it:
+   * what a build pod holds, whoever may make images in its namespace can have.
+   */
+  readonly traceEndpoint?: string;
 }
 
 export interface Attempt {
@@ -58,6 +63,7 @@ export function buildJob(
   attempt: Attempt,
   owner: OwnerReference,
   settings: BuilderSettings,
+  traceparent?: string,
 ): Job {
   const { spec, metadata } = image;
   const labels = buildLabels(metadata.name, attempt.hash);
@@ -94,13 +100,18 @@ export function buildJob(
           labels,
           annotations: { 'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false' },
         },
-        spec: podSpec(spec, attempt, settings),
+        spec: podSpec(spec, attempt, settings, traceparent),
       },
     },
   };
 }
 
-function podSpec(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): PodSpec {
+function podSpec(
+  spec: ImageSpec,
+  attempt: Attempt,
+  settings: BuilderSettings,
+  traceparent: string | undefined,
+): PodSpec {
   const { build } = spec;
   const nodeSelector = { 'kubernetes.io/os': 'linux', ...settings.nodeSelector, ...build?.nodeSelector };
   const pullSecrets = settings.imagePullSecrets ?? [];
@@ -124,12 +135,16 @@ function podSpec(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): 
     ...(build?.affinity === undefined ? {} : { affinity: build.affinity }),
     ...(build?.priorityClassName === undefined ? {} : { priorityClassName: build.priorityClassName }),
     ...(pullSecrets.length === 0 ? {} : { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
-    containers: [buildContainer(spec, settings)],
+    containers: [buildContainer(spec, settings, traceparent)],
     volumes: volumes(spec, attempt, settings),
   };
 }
 
-function buildContainer(spec: ImageSpec, settings: BuilderSettings): Container {
+function buildContainer(
+  spec: ImageSpec,
+  settings: BuilderSettings,
+  traceparent: string | undefined,
+): Container {
   return {
     name: 'build',
     image: settings.image,
@@ -139,6 +154,7 @@ function buildContainer(spec: ImageSpec, settings: BuilderSettings): Container {
       { name: 'TMPDIR', value: BUILD_PATHS.work },
       { name: 'HOME', value: BUILD_PATHS.work },
       ...proxyEnv(settings.proxy),
+      ...traceEnv(settings.traceEndpoint, traceparent),
     ],
     resources: {
       requests: mergedQuantities(settings.resources.requests, spec.build?.resources?.requests),
@@ -242,6 +258,18 @@ function verificationSources({ verification }: ImageSpec): readonly ReturnType<t
 function proxyEnv(proxy: BuilderSettings['proxy'] = {}): { readonly name: string; readonly value: string }[] {
   const values = { HTTP_PROXY: proxy.http, HTTPS_PROXY: proxy.https, NO_PROXY: proxy.none };
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+}
+
+/** Only for a build that somebody follows: the others have nothing to send. */
+function traceEnv(
+  endpoint: string | undefined,
+  traceparent: string | undefined,
+): { readonly name: string; readonly value: string }[] {
+  if (endpoint === undefined || traceparent === undefined) return [];
+  return [
+    { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: endpoint },
+    { name: 'TRACEPARENT', value: traceparent },
+  ];
 }
 
 /** None is optional: the pod waits for what is not there yet, and the controller says for what. */

@@ -147,22 +147,15 @@ export class ImageReconciler {
     object: Stored<ImageObject>,
     snapshot: Snapshot,
     decision: Decision,
-    { signal, logger }: ReconcileContext,
+    { signal, logger, traceparent }: ReconcileContext,
   ): Promise<void> {
     const { client, events, metrics } = this.#options;
     const { image } = snapshot;
+    const settings = { ...this.#options, traceparent };
     for (const action of decision.actions) {
       let changed: boolean;
       try {
-        changed = await applyAction(
-          client,
-          object,
-          image,
-          rawConfigOf(object),
-          action,
-          this.#options,
-          signal,
-        );
+        changed = await applyAction(client, object, image, rawConfigOf(object), action, settings, signal);
       } catch (error) {
         throw await this.#refused(object, snapshot, decision, error, signal);
       }

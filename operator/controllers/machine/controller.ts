@@ -4,6 +4,7 @@ import { Controller } from '../../runtime/controller.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { RuntimeMetrics } from '../../runtime/metrics.ts';
 import { type KubeObject, keyOf, keyText, type ObjectKey } from '../../runtime/objects.ts';
+import type { Tracer } from '../../telemetry/tracer.ts';
 import { type MachineMetrics, MachineReconciler, type MachineReconcilerOptions } from './reconciler.ts';
 import { RestartLedger } from './restart-ledger.ts';
 import { NO_LIMITS } from './slots.ts';
@@ -13,6 +14,7 @@ export interface MachineControllerOptions
   readonly logger: Logger;
   readonly workers?: number;
   readonly metrics?: RuntimeMetrics;
+  readonly tracer?: Tracer;
   readonly machineMetrics?: MachineMetrics;
   /** Bounds on restarts over all machines; none if left out. */
   readonly ledger?: RestartLedger;
@@ -27,7 +29,7 @@ export interface MachineControllerOptions
  * never fill, and machines shall say so instead of nothing.
  */
 export function machineController(options: MachineControllerOptions): Controller {
-  const { caches, logger, workers, metrics, machineMetrics, clock = SYSTEM_CLOCK } = options;
+  const { caches, logger, workers, metrics, tracer, machineMetrics, clock = SYSTEM_CLOCK } = options;
   const { client, recorder, render, namespace } = options;
   const reconciler = new MachineReconciler({
     client,
@@ -49,6 +51,7 @@ export function machineController(options: MachineControllerOptions): Controller
     clock,
     ...(workers === undefined ? {} : { workers }),
     ...(metrics === undefined ? {} : { metrics }),
+    ...(tracer === undefined ? {} : { tracer }),
   });
   const { machines, images, virtualMachines, instances, pods, claims, revisions } = caches;
   controller.watches(machines, ({ object }) => [keyOf(object)]);

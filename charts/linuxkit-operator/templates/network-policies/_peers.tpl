@@ -38,6 +38,15 @@
 {{- end }}
 {{- end -}}
 
+{{/* Egress to where traces are sent, if they are: (list context address). */}}
+{{- define "linuxkit-operator.egressCollector" -}}
+{{- $url := urlParse (index . 1) }}
+{{- if $url.host }}
+{{- $port := default (ternary "443" "80" (eq $url.scheme "https")) (regexFind ":[0-9]+$" $url.host | trimPrefix ":") }}
+{{- include "linuxkit-operator.egressTo" (list (index . 0).Values.networkPolicy.collector (list $port)) }}
+{{- end }}
+{{- end -}}
+
 {{/* Egress to the registries that builds pull from. */}}
 {{- define "linuxkit-operator.egressRegistries" -}}
 {{- $ports := list "443" }}
