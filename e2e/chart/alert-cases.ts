@@ -7,6 +7,8 @@ export interface AlertCase {
   readonly after: string;
   /** Labels of the alert that fires, besides its name and those that its rule sets. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Other situations in which it fires, with the same labels and at the same time. */
+  readonly also?: readonly Readonly<Record<string, string>>[];
   /** Situations like it in which it keeps silent. */
   readonly silent: readonly Readonly<Record<string, string>>[];
 }
@@ -68,6 +70,19 @@ export const ALERT_CASES: readonly AlertCase[] = [
     },
     after: '22m',
     labels: { MANAGER: '', pod: 'a', instance: 'a:1', controller: 'image', name: 'image' },
+    also: [
+      // Its workers have not begun, and so nothing was ever measured of their work.
+      {
+        'workqueue_depth{JOB,pod="a",instance="a:1",controller="image",name="image"}': '3x40',
+        'leader_election_master_status{JOB,pod="a",instance="a:1"}': '1x40',
+      },
+      // All workers hang. Their work is measured when it ends.
+      {
+        'workqueue_longest_running_processor_seconds{JOB,pod="a",instance="a:1",controller="image",name="image"}':
+          '0+60x40',
+        'leader_election_master_status{JOB,pod="a",instance="a:1"}': '1x40',
+      },
+    ],
     silent: [
       // A replica that stands by is handed the same objects and works on none.
       {
@@ -83,6 +98,19 @@ export const ALERT_CASES: readonly AlertCase[] = [
         'workqueue_longest_running_processor_seconds{JOB,pod="a",instance="a:1",controller="image",name="image"}':
           '30x40',
         'leader_election_master_status{JOB,pod="a",instance="a:1"}': '1x40',
+      },
+    ],
+  },
+  {
+    alert: 'LinuxKitBuildQueueStuck',
+    firing: { 'linuxkit_image_build_queue_oldest_seconds{JOB,pod="a"}': '0+60x120' },
+    after: '75m',
+    labels: {},
+    silent: [
+      // A long queue that moves: none waits for an hour.
+      {
+        'linuxkit_image_build_queue_oldest_seconds{JOB,pod="a"}': '0+60x50 600+60x45 0x20',
+        'linuxkit_image_build_queue_depth{JOB,pod="a",priority="user"}': '40x120',
       },
     ],
   },

@@ -114,7 +114,8 @@ describe.each(ALERT_CASES)('$alert', (alertCase) => {
       ...(registry === undefined ? {} : REGISTRY),
       ...labels,
     };
-    await promtool([promtoolTest(alertCase, alertCase.firing, [fires])]);
+    const situations = [alertCase.firing, ...(alertCase.also ?? [])];
+    await promtool(situations.map((series) => promtoolTest(alertCase, series, [fires])));
   });
 
   test('keeps silent', async () => {

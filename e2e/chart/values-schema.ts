@@ -154,6 +154,7 @@ export const chartValues = z.strictObject({
     jobTTL: duration,
     maxConcurrent: z.int().min(0),
     maxConcurrentPerNamespace: z.int().min(0),
+    cacheSharing: z.enum(['Image', 'Namespace', 'Cluster']),
     cacheMaxAge: duration,
     cacheMaxSize: quantity,
     insecureRegistries: z.array(z.string().min(1)),

@@ -9,6 +9,7 @@ import { probeBucket } from '../storage/s3/bucket.ts';
 import { createS3Client } from '../storage/s3/client.ts';
 import { s3OptionsFromEnvironment } from '../storage/s3/options.ts';
 import { S3Store } from '../storage/s3/s3-store.ts';
+import { LogLevelFile } from '../telemetry/log-level-file.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../telemetry/logger.ts';
 import { stopSignal } from './exit.ts';
 
@@ -18,6 +19,7 @@ interface Flags {
   readonly healthListen: string;
   readonly healthPort: number;
   readonly logLevel: LogLevel;
+  readonly logLevelFile?: string;
 }
 
 /** Adds `boot-registry`: serves boot images to the node's container runtime until it is told to stop. */
@@ -36,12 +38,15 @@ export function registerBootRegistry(program: Command): void {
     .option('--health-listen <address>', 'address for /healthz, /readyz and /metrics', '0.0.0.0')
     .option('--health-port <number>', 'port for /healthz, /readyz and /metrics', port, 5118)
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
+    .option('--log-level-file <file>', 'file whose level counts instead, read again every few seconds')
     .action(serve);
 }
 
 async function serve(flags: Flags): Promise<void> {
   const stop = stopSignal();
   const log = createLogger({ level: flags.logLevel });
+  const levels = flags.logLevelFile === undefined ? undefined : new LogLevelFile(log, flags.logLevelFile);
+  await levels?.read();
   const options = s3OptionsFromEnvironment(process.env);
   const client = createS3Client(options);
   const store = new S3Store(client, options.bucket);
@@ -67,7 +72,7 @@ async function serve(flags: Flags): Promise<void> {
     bucket: options.bucket,
   });
   await probe.start();
-  await aborted(stop);
+  await Promise.all([aborted(stop), levels?.follow(stop)]);
   log.info('boot registry: stopping');
 }
 

@@ -4,6 +4,7 @@ import {
   ARTIFACT_FILES,
   artifactFolder,
   artifactKey,
+  cacheKey,
   digestOfFolder,
   memberKey,
   placeOf,
@@ -11,6 +12,22 @@ import {
 } from './layout.ts';
 
 const digest = sha256Digest('ab'.repeat(32));
+
+describe('cacheKey', () => {
+  const hex = '0f'.repeat(32);
+  const pod = { namespace: 'tenant', image: 'web.v1' };
+  it.each([
+    ['Namespace', memberKey(hex), `tenant/_cache/members/${hex}`],
+    ['Namespace', resultKey(hex), `tenant/_cache/results/${hex}`],
+    ['Image', memberKey(hex), `tenant/_cache/images/web.v1/members/${hex}`],
+    ['Image', resultKey(hex), `tenant/_cache/images/web.v1/results/${hex}`],
+    ['Cluster', memberKey(hex), `_shared/_cache/members/${hex}`],
+    // Which artifact of this image a build gave, nobody outside its namespace says.
+    ['Cluster', resultKey(hex), `tenant/_cache/results/${hex}`],
+  ] as const)('shared by %s, %s is %s', (sharing, key, whole) => {
+    expect(cacheKey(sharing, pod, key)).toBe(whole);
+  });
+});
 
 describe('placeOf', () => {
   it.each(ARTIFACT_FILES)('reads back where %s of an artifact lies', (file) => {

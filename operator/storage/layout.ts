@@ -12,6 +12,8 @@ const IMAGE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
  *     <namespace>/<image>/sha256-<hex>/{kernel,initrd.img,cmdline,build.json}
  *     <namespace>/_cache/members/<key>        one compressed cpio member
  *     <namespace>/_cache/results/<inputs>     what a build of these inputs gave
+ *     <namespace>/_cache/images/<image>/…     both, where each image has a cache of its own
+ *     _shared/_cache/members/<key>            members, where the whole cluster shares them
  *
  * Everything of a tenant lies below its namespace. `_cache` cannot be an image: Kubernetes
  * names have no underscore. `build.json` is written last and marks the artifact complete.
@@ -41,6 +43,29 @@ export function memberKey(hex: string): string {
 
 export function resultKey(hex: string): string {
   return `_cache/results/${hex}`;
+}
+
+/** Whose builds use each other's cache entries. */
+export const CACHE_SHARING = ['Image', 'Namespace', 'Cluster'] as const;
+export type CacheSharing = (typeof CACHE_SHARING)[number];
+
+/** In a namespace's stead, for what the whole cluster shares: no namespace is called so. */
+export const SHARED_NAMESPACE = '_shared';
+
+/**
+ * The whole key of an entry of the cache, made by {@link memberKey} or {@link resultKey}, as a build of that image
+ * uses it. What a build of some inputs gave is never shared by the cluster: a result leads to an artifact of the
+ * image itself, and nobody outside its namespace shall say to which.
+ */
+export function cacheKey(
+  sharing: CacheSharing,
+  { namespace, image }: { readonly namespace: string; readonly image: string },
+  key: string,
+): string {
+  if (sharing === 'Image')
+    return inNamespace(namespace, key.replace(`${CACHE_FOLDER}/`, `${CACHE_FOLDER}/images/${image}/`));
+  const shared = sharing === 'Cluster' && placeOf(key)?.kind === 'member';
+  return inNamespace(shared ? SHARED_NAMESPACE : namespace, key);
 }
 
 export function inNamespace(namespace: string, key: string): string {

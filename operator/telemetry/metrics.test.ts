@@ -31,6 +31,7 @@ async function used(): Promise<{ readonly metrics: Metrics; readonly page: strin
   controller.timedOut();
   controller.workers(4, 1);
   metrics.images.moved('pulled', 10);
+  metrics.images.oldestWaiting(90);
   metrics.images.artifactRemoved('history');
   metrics.machines.digests({ current: 1 });
   metrics.machines.restarted('Rollout');
@@ -61,6 +62,7 @@ test.each([
   'linuxkit_image_build_duration_seconds_count{phase="pull"} 500',
   'linuxkit_image_build_bytes_total{direction="pulled"} 10',
   'linuxkit_images{state="ready"} 499',
+  'linuxkit_image_build_queue_oldest_seconds 90',
   'linuxkit_machines{state="Running"} 499',
   'linuxkit_machines_by_digest{digest="current"} 1',
   'linuxkit_watch_restarts_total{resource="jobs.batch",reason="stale"} 1',

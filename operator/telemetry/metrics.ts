@@ -280,6 +280,11 @@ export class Metrics {
     'Builds that wait for their turn: user (created, changed, asked for), operator (refresh, new engine).',
     ['priority'],
   );
+  readonly #oldestWaiting = this.#gauge(
+    'linuxkit_image_build_queue_oldest_seconds',
+    'Seconds that the build which has waited longest has waited for its turn; 0 without one.',
+    [],
+  );
   readonly #cacheRemoved = this.#counter(
     'linuxkit_cache_objects_removed_total',
     "Objects removed from namespaces' build caches because of age or size.",
@@ -298,6 +303,7 @@ export class Metrics {
     states: (counts: Readonly<Record<string, number>>): void => setAll(this.#images, 'state', counts),
     queueDepth: (counts: Readonly<Record<'user' | 'operator', number>>): void =>
       setAll(this.#buildQueue, 'priority', counts),
+    oldestWaiting: (seconds: number): void => this.#oldestWaiting.set(seconds),
     cacheRemoved: (objects: number): void => this.#cacheRemoved.inc(objects),
     oldestBuild: (seconds: number): void => this.#oldestBuild.set(seconds),
     swept: (result: 'succeeded' | 'failed'): void => this.#sweeps.inc({ result }),

@@ -120,7 +120,8 @@ function toldOf(exporter: OTLPTraceExporter, logger: TracingOptions['logger']): 
     export(spans, done) {
       exporter.export(spans, (result) => {
         // The enum's own name is in a package that is not ours to import.
-        const failed = Number(result.code) !== 0;
+        const code: number = result.code;
+        const failed = code !== 0;
         if (failed && !failing)
           logger.warn('traces cannot be sent; they are lost meanwhile', { error: result.error?.message });
         if (!failed && failing) logger.info('traces are sent again');

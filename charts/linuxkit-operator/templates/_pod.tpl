@@ -76,3 +76,12 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- if and .endpoint .builds.enabled }}{{ default .endpoint .builds.endpoint }}{{ end }}
 {{- end }}
 {{- end -}}
+
+{{/* What is logged, which may change while pods run: they read it again and again. */}}
+{{- define "linuxkit-operator.logLevelMounts" -}}
+- {name: log-levels, mountPath: /etc/linuxkit/log-levels, readOnly: true}
+{{- end -}}
+
+{{- define "linuxkit-operator.logLevelVolumes" -}}
+- {name: log-levels, configMap: {name: {{ include "linuxkit-operator.fullname" . }}-log-levels}}
+{{- end -}}

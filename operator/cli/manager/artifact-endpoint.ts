@@ -10,6 +10,7 @@ import { type ServingBundle, ServingCertificate } from '../../runtime/serving-ce
 import { createArtifactEndpoint } from '../../storage/endpoint/endpoint.ts';
 import type { ClusterView } from '../../storage/endpoint/identity.ts';
 import type { ArtifactServer, ArtifactServerOptions } from '../../storage/endpoint/server.ts';
+import type { CacheSharing } from '../../storage/layout.ts';
 import { S3Presigner } from '../../storage/s3/presign.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 
@@ -20,6 +21,7 @@ export interface EndpointParts {
   readonly s3: S3Client;
   readonly bucket: string;
   readonly store: ObjectStore;
+  readonly cacheSharing: CacheSharing;
   readonly logger: Logger;
   readonly observe: NonNullable<ArtifactServerOptions['observe']>;
 }
@@ -65,6 +67,7 @@ export class ArtifactEndpoint implements AsyncDisposable {
       store: parts.store,
       presigner: new S3Presigner(parts.s3, parts.bucket),
       cluster: clusterView(client),
+      cacheSharing: parts.cacheSharing,
       log: logger,
       observe: parts.observe,
     });

@@ -8,7 +8,7 @@ import { BuildQueue } from '../../controllers/image/build-queue.ts';
 import { CacheSweep } from '../../controllers/image/cache-sweep.ts';
 import { imageCaches } from '../../controllers/image/caches.ts';
 import { createImageController } from '../../controllers/image/controller.ts';
-import { queueDepth } from '../../controllers/image/queue.ts';
+import { longestWait, queueDepth } from '../../controllers/image/queue.ts';
 import { machineCaches } from '../../controllers/machine/caches.ts';
 import { censusOf } from '../../controllers/machine/census.ts';
 import { machineController } from '../../controllers/machine/controller.ts';
@@ -21,10 +21,12 @@ import type { Controller } from '../../runtime/controller.ts';
 import { ApiEventRecorder } from '../../runtime/event-recorder.ts';
 import { type HealthCheck, HealthServer } from '../../runtime/health-server.ts';
 import { LeaderElector } from '../../runtime/leader-elector.ts';
+import { SHARED_NAMESPACE } from '../../storage/layout.ts';
 import { ensureBucket, probeBucket } from '../../storage/s3/bucket.ts';
 import { createS3Client } from '../../storage/s3/client.ts';
 import { s3OptionsFromEnvironment } from '../../storage/s3/options.ts';
 import { S3Store } from '../../storage/s3/s3-store.ts';
+import { LogLevelFile } from '../../telemetry/log-level-file.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { startTracing } from '../../telemetry/tracing.ts';
@@ -48,6 +50,9 @@ const STUCK_SECONDS = 600;
  */
 export async function runManager(settings: ManagerSettings, stop: AbortSignal): Promise<void> {
   const logger = createLogger({ level: settings.logLevel });
+  const levels =
+    settings.logLevelFile === undefined ? undefined : new LogLevelFile(logger, settings.logLevelFile);
+  await levels?.read();
   const metrics = new Metrics({ version: engineVersion() });
   const checks = new Map<string, () => string | undefined>([['started', () => 'not yet']]);
   const controllers: Controller[] = [];
@@ -93,6 +98,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     parts.push(watched);
   };
 
+  if (levels !== undefined) run('log level', levels.follow(signal));
   const where = settings.watchNamespace === undefined ? {} : { namespace: settings.watchNamespace };
   const common = { ...where, logger, metrics: metrics.watch };
   const caches = imageCaches(client, common);
@@ -117,7 +123,9 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
     const images = caches.images.list();
     metrics.images.states(countImageStates(images));
     metrics.images.oldestBuild(oldestBuildSeconds(images, caches.jobs.list(), Date.now()));
-    metrics.images.queueDepth(queueDepth(queue.view(Date.now()).waiting));
+    const waiting = queue.view(Date.now());
+    metrics.images.queueDepth(queueDepth(waiting.waiting));
+    metrics.images.oldestWaiting(longestWait(waiting));
     metrics.machines.rollouts(countRolloutStates(fleet.machines.list()));
     const { states, digests } = censusOf(fleet.machines.list());
     metrics.machines.states(states);
@@ -140,7 +148,15 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
 
     const url = `https://${settings.artifactsHost}`;
     await using endpoint = await ArtifactEndpoint.start(
-      { client, s3, bucket: options.bucket, store, logger, observe: metrics.endpoint.request },
+      {
+        client,
+        s3,
+        bucket: options.bucket,
+        store,
+        cacheSharing: settings.cacheSharing,
+        logger,
+        observe: metrics.endpoint.request,
+      },
       {
         listen: settings.artifactsListen,
         port: settings.artifactsPort,
@@ -223,8 +239,10 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
         maxAgeMs: settings.cacheMaxAge,
         maxBytes: quantityValue(settings.cacheMaxSize) ?? Number.POSITIVE_INFINITY,
       },
-      namespaces: () => new Set(caches.images.list().map(({ metadata }) => metadata.namespace ?? '')),
-      isBuilding: (each) => queue.isBuilding(each, Date.now()),
+      // What the cluster shares is looked through also when it no longer does.
+      namespaces: () =>
+        new Set([...caches.images.list().map(({ metadata }) => metadata.namespace ?? ''), SHARED_NAMESPACE]),
+      isBuilding: (each) => queue.isBuilding(each === SHARED_NAMESPACE ? undefined : each, Date.now()),
       metrics: metrics.images,
       logger,
       clock: SYSTEM_CLOCK,

@@ -43,6 +43,7 @@ test('with what must be given, the rest has sensible defaults', () => {
     workers: 4,
     maxBuilds: 10,
     maxBuildsPerNamespace: 4,
+    cacheSharing: 'Namespace',
     cacheMaxAge: 720 * 3_600_000,
     cacheMaxSize: '20Gi',
     maxRestarts: 10,

@@ -4,6 +4,7 @@ import { durationMilliseconds } from '../../api/duration.ts';
 import { quantity, quantityValue } from '../../api/quantity.ts';
 import type { BuilderSettings } from '../../controllers/image/job.ts';
 import { proxyFromEnvironment } from '../../oci/registry/proxy.ts';
+import { CACHE_SHARING, type CacheSharing } from '../../storage/layout.ts';
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts';
 import { type AuthorityFlags, authorityFlag, type MirrorFlags, mirrorFlag } from '../registry-flags.ts';
 
@@ -47,6 +48,7 @@ export interface ManagerSettings {
   /** Builds at once; 0: no bound. */
   readonly maxBuilds: number;
   readonly maxBuildsPerNamespace: number;
+  readonly cacheSharing: CacheSharing;
   readonly cacheMaxAge: number;
   /** A quantity of bytes. */
   readonly cacheMaxSize: string;
@@ -55,6 +57,7 @@ export interface ManagerSettings {
   readonly maxRestartsPerNamespace: number;
   readonly maxRestartsPerNode: number;
   readonly logLevel: LogLevel;
+  readonly logLevelFile?: string;
 }
 
 /** Adds the manager's flags; each may also be given as the environment variable that its help names. */
@@ -159,6 +162,9 @@ export function addManagerOptions(command: Command): Command {
       .argParser(bound)
       .default(10),
     flag('--max-builds-per-namespace <number>', 'the same in one namespace').argParser(bound).default(4),
+    flag('--cache-sharing <scope>', "whose builds use each other's cache entries")
+      .choices(CACHE_SHARING)
+      .default('Namespace'),
     flag('--cache-max-age <duration>', "older entries of a namespace's build cache are removed")
       .argParser(duration)
       .default(720 * 3_600_000, '720h'),
@@ -171,6 +177,7 @@ export function addManagerOptions(command: Command): Command {
     flag('--max-restarts-per-namespace <number>', 'the same in one namespace').argParser(bound).default(0),
     flag('--max-restarts-per-node <number>', 'the same on one node').argParser(bound).default(3),
     flag('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'),
+    flag('--log-level-file <file>', 'file whose level counts instead, read again every few seconds'),
   ];
   for (const option of options) command.addOption(option);
   return command;

@@ -90,7 +90,24 @@ function artifactFacts(artifact: Artifact, now: number): readonly string[] {
       `kernel ${formatSize(kernel.size)}, initrd ${formatSize(initrd.size)} (${artifact.compression}), ${artifact.architecture}`,
     ),
     fact('Command line', artifact.cmdline.text),
+    ...signatureFacts(inputs),
   ];
+}
+
+/** A line for each who signed, with what; then what nobody's signature was asked for. */
+function signatureFacts(inputs: Artifact['inputs']): readonly string[] {
+  const locations = Map.groupBy(inputs, ({ verifiedBy }) => verifiedBy);
+  const facts = [...locations].flatMap(([signer, of]) =>
+    signer === undefined ? [] : [fact('Signed', `${namesOf(of)} by ${signer}`)],
+  );
+  const unasked = locations.get(undefined) ?? [];
+  if (unasked.length === 0) return facts;
+  const which = facts.length === 0 ? 'any image' : namesOf(unasked);
+  return [...facts, fact('Not verified', `no signature of ${which} was asked for`)];
+}
+
+function namesOf(inputs: Artifact['inputs']): string {
+  return inputs.map(({ location }) => location).join(', ');
 }
 
 /** Everything about one machine, then its virtual machines. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sha256Digest } from '../../oci/types.ts';
 import { conditions, IMAGE, MACHINE, NOW } from './examples.ts';
 import { imageHistory, machineHistory } from './history-view.ts';
 import { imageDetail, machineDetail, statusOverview } from './status-view.ts';
@@ -83,6 +84,35 @@ describe('status', () => {
         'Earlier:      1 artifacts kept',
       ].join('\n'),
     );
+  });
+
+  it('tells who signed which input, and of which no signature was asked for', () => {
+    const digest = sha256Digest('d'.repeat(64));
+    const input = (location: string, verifiedBy?: string) => ({
+      location,
+      reference: `registry.example/${location}`,
+      digest,
+      ...(verifiedBy === undefined ? {} : { verifiedBy }),
+    });
+    const told = (...inputs: readonly ReturnType<typeof input>[]) => {
+      const { artifact } = IMAGE.status ?? {};
+      if (artifact === undefined) throw new Error('the example has no artifact');
+      return imageDetail({ ...IMAGE, status: { artifact: { ...artifact, inputs } } }, view);
+    };
+    const key = 'key 0123456789abcdef';
+    expect(
+      told(input('kernel', key), input('init[0]'), input('init[1]', key), input('onboot[0]', 'ci@team')),
+    ).toContain(
+      [
+        'Command line: console=ttyS0',
+        `Signed:       kernel, init[1] by ${key}`,
+        'Signed:       onboot[0] by ci@team',
+        'Not verified: no signature of init[0] was asked for',
+        'Earlier:',
+      ].join('\n'),
+    );
+    expect(told(input('kernel'))).toContain('Not verified: no signature of any image was asked for\n');
+    expect(told(input('kernel', key))).not.toContain('Not verified');
   });
 
   it('tells all of a machine and its virtual machines', () => {

@@ -81,9 +81,10 @@ export class BuildQueue {
     return admit(this.view(now));
   }
 
-  /** Is a build of this namespace at work, or about to be? */
-  isBuilding(namespace: string, now: number): boolean {
-    return (this.view(now).running.get(namespace) ?? 0) > 0;
+  /** Is a build of this namespace, or of any, at work or about to be? */
+  isBuilding(namespace: string | undefined, now: number): boolean {
+    const { running } = this.view(now);
+    return namespace === undefined ? running.size > 0 : (running.get(namespace) ?? 0) > 0;
   }
 }
 

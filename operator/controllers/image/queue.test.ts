@@ -2,7 +2,15 @@ import { array, assert, constantFrom, integer, nat, property, record, tuple, uni
 import { expect, test } from 'vitest';
 import { BUILD_REASONS, type BuildReason } from '../../api/image.ts';
 import { NOW } from './image-under-test.ts';
-import { admit, inOrder, placeInQueue, priorityOf, type QueueView, type WaitingBuild } from './queue.ts';
+import {
+  admit,
+  inOrder,
+  longestWait,
+  placeInQueue,
+  priorityOf,
+  type QueueView,
+  type WaitingBuild,
+} from './queue.ts';
 
 const MINUTE = 60_000;
 
@@ -14,6 +22,12 @@ function waits(key: string, reason: BuildReason, minutes: number): WaitingBuild 
 function viewOf(change: Partial<QueueView>): QueueView {
   return { now: NOW, waiting: [], running: new Map(), limits: { cluster: 0, namespace: 0 }, ...change };
 }
+
+test('the longest wait is told in seconds, whatever comes first', () => {
+  const waiting = [waits('a/x', 'Requested', 1), waits('b/x', 'Refresh', 9)];
+  expect(longestWait(viewOf({ waiting }))).toBe(540);
+  expect(longestWait(viewOf({}))).toBe(0);
+});
 
 test.each<[string, readonly WaitingBuild[], Readonly<Record<string, number>>, string]>([
   ['the oldest is first', [waits('a/y', 'Created', 1), waits('a/x', 'Created', 2)], {}, 'a/x a/y'],

@@ -123,6 +123,11 @@ export function queueDepth(waiting: readonly WaitingBuild[]): Record<Priority, n
   return depth;
 }
 
+/** Seconds that the build which has waited longest has waited; 0 without one. */
+export function longestWait({ now, waiting }: Pick<QueueView, 'now' | 'waiting'>): number {
+  return Math.max(0, ...waiting.map(({ since }) => now - since)) / 1000;
+}
+
 function isBelow(count: number, limit: number): boolean {
   return limit === 0 || count < limit;
 }

@@ -76,10 +76,10 @@ async function certificate(file: string): Promise<{ cert: string; key: string }>
 }
 
 /** The store as the pod with that token sees it. */
-async function storeOf(token: string): Promise<PresignedStore> {
+async function storeOf(token: string, at = url): Promise<PresignedStore> {
   const tokenFile = join(folder, token);
   await writeFile(tokenFile, `${token}\n`);
-  const store = new PresignedStore({ url, caBundle, tokenFile, patienceMs: 3000 });
+  const store = new PresignedStore({ url: at, caBundle, tokenFile, patienceMs: 3000 });
   stores.push(store);
   return store;
 }
@@ -339,6 +339,34 @@ describe('the cache', () => {
     await (await storeOf('token-of-web')).put(key, sourceOf(Buffer.from('shared')), { signal });
     expect(await (await storeOf('token-of-db')).head(key, { signal })).toBeDefined();
     expect(await (await storeOf('token-of-other')).head(key, { signal })).toBeUndefined();
+  });
+});
+
+describe.each([
+  ['Image', ['token-of-web']],
+  ['Cluster', ['token-of-web', 'token-of-db', 'token-of-other']],
+] as const)('the cache, where it is shared by %s', (cacheSharing, finders) => {
+  it(`is seen by the pods with ${finders.join(', ')}`, async () => {
+    const other = createArtifactEndpoint({
+      certificate: await certificate(cacheSharing),
+      store: bucket.store,
+      presigner: new S3Presigner(bucket.client, bucket.options.bucket),
+      cluster,
+      cacheSharing,
+      log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    });
+    try {
+      const at = `https://127.0.0.1:${await other.listen(0, '127.0.0.1')}`;
+      const source = sourceOf(Buffer.from(`shared by ${cacheSharing}`));
+      const key = memberKey(source.sha256);
+      await (await storeOf('token-of-web', at)).put(key, source, { signal: deadline() });
+      for (const token of Object.keys(pods)) {
+        const found = await (await storeOf(token, at)).head(key, { signal: deadline() });
+        expect(found !== undefined, token).toBe((finders as readonly string[]).includes(token));
+      }
+    } finally {
+      await other.close();
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import type { CacheSharing } from '../layout.ts';
 import type { Presigner } from '../s3/presign.ts';
 import type { ObjectStore } from '../store.ts';
 import { type ClusterView, identify } from './identity.ts';
@@ -14,14 +15,15 @@ export function createArtifactEndpoint(
     readonly store: Pick<ObjectStore, 'head' | 'delete'>;
     readonly presigner: Presigner;
     readonly cluster: ClusterView;
+    readonly cacheSharing?: CacheSharing;
   },
 ): ArtifactServer {
-  const { store, presigner, cluster, ...rest } = options;
+  const { store, presigner, cluster, cacheSharing = 'Namespace', ...rest } = options;
   const monotonic = () => performance.now();
   const identities = new IdentityCache((token, deadline) => identify(token, cluster, deadline), monotonic);
   return new ArtifactServer({
     ...rest,
-    service: new ArtifactService({ store, presigner, nowSeconds: () => monotonic() / 1000 }),
+    service: new ArtifactService({ store, presigner, cacheSharing, nowSeconds: () => monotonic() / 1000 }),
     identify: (token, deadline) => identities.identify(token, deadline),
   });
 }

@@ -1,4 +1,4 @@
-import { artifactKey, inNamespace, type Place } from '../layout.ts';
+import { artifactKey, type CacheSharing, cacheKey, inNamespace, type Place, placeOf } from '../layout.ts';
 import type { Presigner } from '../s3/presign.ts';
 import type { ObjectStore } from '../store.ts';
 import { checkComplete, checkSize, decide, permittedPlace } from './authorize.ts';
@@ -20,11 +20,12 @@ interface Deadline {
 /** Objects that are looked up in storage at the same time, for one request. */
 const PARALLEL = 8;
 
-/** What the endpoint does for a pod that has been identified. Everything happens below the pod's namespace. */
+/** What the endpoint does for a pod that has been identified. Everything happens below the pod's namespace, but for members that the cluster shares. */
 export class ArtifactService {
   readonly #store: Pick<ObjectStore, 'head' | 'delete'>;
   readonly #presigner: Presigner;
   readonly #nowSeconds: () => number;
+  readonly #sharing: CacheSharing;
   readonly #requests = new Budget(REQUEST_RATE);
   readonly #uploads = new Budget(UPLOAD_RATE);
 
@@ -33,10 +34,13 @@ export class ArtifactService {
     readonly presigner: Presigner;
     /** A clock that never runs backwards, in seconds. */
     readonly nowSeconds: () => number;
+    /** Default `Namespace`. */
+    readonly cacheSharing?: CacheSharing;
   }) {
     this.#store = options.store;
     this.#presigner = options.presigner;
     this.#nowSeconds = options.nowSeconds;
+    this.#sharing = options.cacheSharing ?? 'Namespace';
   }
 
   /** Decides about all objects before it changes anything. Throws {@link EndpointError} or StorageError. */
@@ -48,7 +52,9 @@ export class ArtifactService {
     }
     for (const { object, place } of placed) checkSize(place, object);
 
-    const stored = await inParallel(placed, ({ object }) => this.#store.head(full(pod, object.key), options));
+    const stored = await inParallel(placed, ({ object }) =>
+      this.#store.head(this.#full(pod, object.key), options),
+    );
     const sealed = await this.#sealed(pod, placed, options);
     const decided = placed.map(({ object, place }, index) => ({
       object,
@@ -73,13 +79,13 @@ export class ArtifactService {
     const replaced = decided.filter(({ verdict }) => verdict === 'replace');
     if (replaced.length > 0)
       await this.#store.delete(
-        replaced.map(({ object }) => full(pod, object.key)),
+        replaced.map(({ object }) => this.#full(pod, object.key)),
         options,
       );
     const objects = await Promise.all(
       decided.map(async ({ object, verdict }): Promise<AnnounceAnswer['objects'][number]> => {
         if (verdict === 'present') return { state: 'present', key: object.key };
-        const { url, headers } = await this.#presigner.upload(full(pod, object.key), object);
+        const { url, headers } = await this.#presigner.upload(this.#full(pod, object.key), object);
         return { state: 'upload', key: object.key, method: 'PUT', url, headers: { ...headers } };
       }),
     );
@@ -90,10 +96,10 @@ export class ArtifactService {
     this.#charge(this.#requests, pod, 1, 'requests');
     for (const key of request.keys) permittedPlace(pod, key);
     const objects = await inParallel(request.keys, async (key): Promise<LookupAnswer['objects'][number]> => {
-      const info = await this.#store.head(full(pod, key), options);
+      const info = await this.#store.head(this.#full(pod, key), options);
       if (info === undefined) return { state: 'absent', key };
       const { size, sha256 } = info;
-      const url = await this.#presigner.download(full(pod, key));
+      const url = await this.#presigner.download(this.#full(pod, key));
       return { state: 'present', key, size, url, ...(sha256 === undefined ? {} : { sha256 }) };
     });
     return { objects };
@@ -107,10 +113,20 @@ export class ArtifactService {
   ): Promise<ReadonlySet<string>> {
     const digests = new Set(placed.flatMap(({ place }) => (place.kind === 'artifact' ? [place.digest] : [])));
     const records = await inParallel([...digests], async (digest) => {
-      const record = await this.#store.head(full(pod, artifactKey(pod.image, digest, 'build.json')), options);
+      const record = await this.#store.head(
+        this.#full(pod, artifactKey(pod.image, digest, 'build.json')),
+        options,
+      );
       return record === undefined ? [] : [digest];
     });
     return new Set(records.flat());
+  }
+
+  /** Of a key that the pod may name. */
+  #full(pod: BuildPod, key: string): string {
+    return placeOf(key)?.kind === 'artifact'
+      ? inNamespace(pod.namespace, key)
+      : cacheKey(this.#sharing, pod, key);
   }
 
   #charge(budget: Budget, pod: BuildPod, amount: number, what: string): void {
@@ -124,10 +140,6 @@ export class ArtifactService {
       },
     );
   }
-}
-
-function full(pod: BuildPod, key: string): string {
-  return inNamespace(pod.namespace, key);
 }
 
 function isOf(sealed: ReadonlySet<string>, place: Place): boolean {
