@@ -20,18 +20,24 @@ export class ImagePublisher {
     name: string,
     layers: readonly (readonly Entry[] | LayerSource)[],
     config: ContainerDefaults = {},
+    tag = '1',
   ): Promise<string> {
     const sources = layers.map((layer) => (isList(layer) ? { entries: layer } : layer));
     const image = await writeImage(this.#layout, { layers: sources, config });
     const index = await writeIndex(this.#layout, [image]);
-    await pushImage(index, { registry: this.#registry, repository: name, tag: '1' });
-    return `${this.#registry}/${name}:1`;
+    await pushImage(index, { registry: this.#registry, repository: name, tag });
+    return `${this.#registry}/${name}:${tag}`;
   }
 
   /** A kernel image: any bytes as the kernel, and an archive of modules. */
-  async publishKernel(name: string, modules: readonly Entry[], more: readonly Entry[] = []): Promise<string> {
+  async publishKernel(
+    name: string,
+    modules: readonly Entry[],
+    more: readonly Entry[] = [],
+    tag = '1',
+  ): Promise<string> {
     const archive = await buffer(tarball(modules));
-    return this.publish(name, [[file('kernel', 'a kernel'), file('kernel.tar', archive), ...more]]);
+    return this.publish(name, [[file('kernel', 'a kernel'), file('kernel.tar', archive), ...more]], {}, tag);
   }
 }
 

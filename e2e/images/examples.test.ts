@@ -6,23 +6,34 @@ import { expect, test } from 'vitest';
 import { parseImage } from '../../operator/api/image.ts';
 import { parseMachine } from '../../operator/api/machine.ts';
 import { parseLinuxKit } from '../../operator/linuxkit/parse.ts';
+import { mustVerify } from '../../operator/linuxkit/trust.ts';
+import { preparePolicy } from '../../operator/oci/signatures/policy.ts';
 import { COMPONENTS } from './components/catalogue.ts';
 
 const EXAMPLES = join(import.meta.dirname, '..', '..', 'examples');
-const NAMES = ['minimal', 'docker'];
+const NAMES = ['minimal', 'docker', 'signed'];
 
 function read(name: string): Promise<string> {
   return readFile(join(EXAMPLES, name), 'utf8');
 }
 
+/** The objects of an example that are of our kinds. */
+async function objects(name: string): Promise<readonly { readonly spec: { readonly config: unknown } }[]> {
+  const documents = loadAll(await read(`${name}.yaml`)) as readonly {
+    kind: string;
+    spec: { config: unknown };
+  }[];
+  return documents.filter(({ kind }) => kind.startsWith('LinuxKit'));
+}
+
 test.each(NAMES)('%s.yaml holds an image and a machine that boots it', async (name) => {
-  const [image, machine] = loadAll(await read(`${name}.yaml`));
+  const [image, machine] = await objects(name);
   expect(parseImage(image).metadata.name).toBe(name);
   expect(parseMachine(machine).spec.imageRef.name).toBe(name);
 });
 
 test.each(NAMES)('linuxkit/%s.yml is the same machine for the command line', async (name) => {
-  const [image] = loadAll(await read(`${name}.yaml`)) as readonly { spec: { config: unknown } }[];
+  const [image] = await objects(name);
   const text = await read(`linuxkit/${name}.yml`);
   expect(() => parseLinuxKit(text, { source: name, allowSource: false, requireKernel: true })).not.toThrow();
   const inCluster = text.replaceAll('127.0.0.1:5000/', 'registry.test:5000/');
@@ -35,4 +46,17 @@ test.each(NAMES)('every image that %s.yaml names is published', async (name) => 
   );
   const named = (await read(`${name}.yaml`)).matchAll(/registry\.test:5000\/[\w./-]+:[\w.]+/g);
   for (const [reference] of named) expect(published).toContain(reference);
+});
+
+test('signed.yaml trusts all of its images, by a key that it brings along', async () => {
+  const [configMap, object] = loadAll(await read('signed.yaml')) as readonly {
+    readonly metadata: { readonly name: string };
+    readonly data: Readonly<Record<string, string>>;
+  }[];
+  const { spec } = parseImage(object);
+  const [key] = spec.verification?.publicKeys ?? [];
+  expect(key).toEqual({ configMapKeyRef: { name: configMap?.metadata.name, key: 'cosign.pub' } });
+  expect(() => preparePolicy({ publicKeys: [configMap?.data['cosign.pub'] ?? ''] })).not.toThrow();
+  const named = (await read('signed.yaml')).matchAll(/image: (registry\.test:5000\/\S+)/g);
+  for (const [, reference = ''] of named) expect(mustVerify(spec.config?.trust, reference)).toBe(true);
 });

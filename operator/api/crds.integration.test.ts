@@ -12,6 +12,7 @@ import { parseMachine } from './machine.ts';
 import { type Json, RIGHT_OBJECTS, validMachine, WRONG_IMAGES, WRONG_MACHINES } from './wrong-objects.ts';
 
 const CRDS = join(import.meta.dirname, '../../crds');
+const EXAMPLES = join(import.meta.dirname, '../../examples');
 const signal = AbortSignal.timeout(900_000);
 let plane: ControlPlane;
 let program: string;
@@ -97,6 +98,17 @@ describe('taken at kubectl apply', () => {
     const { spec } = parse(stored);
     expect(spec).toEqual(expected.spec);
   });
+});
+
+test('the API server takes every example as it stands', async () => {
+  const files = (await readdir(EXAMPLES)).filter((name) => name.endsWith('.yaml'));
+  expect(files).toContain('signed.yaml');
+  for (const name of files) {
+    const taken = await kubectl(['apply', '--dry-run=server', '-o', 'name', '-f', join(EXAMPLES, name)]);
+    const [kind] = name.split('.');
+    expect(taken).toContain(`linuxkitimage.linuxkit.dev/${kind}`);
+    expect(taken).toContain(`linuxkitmachine.linuxkit.dev/${kind}`);
+  }
 });
 
 test('kubectl explain tells of fields deep in the configuration', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -56,14 +56,18 @@ async function pinned(reference: string): Promise<string> {
 }
 
 /** Builds a machine of one service, whose organisation is trusted; kernel and init are nobody's business. */
-async function buildWith(service: string, verification?: VerificationPolicy): Promise<BuildResult> {
-  const workFolder = await mkdtemp(join(folder, 'work-'));
+function buildWith(service: string, verification?: VerificationPolicy): Promise<BuildResult> {
   const yaml = `
 kernel: {image: "${kernel}", cmdline: console=ttyS0}
 init: ["${init}"]
 services: [{name: web, image: "${service}"}, {name: again, image: "${service}"}]
 trust: {org: [team]}
 `;
+  return buildYaml(yaml, verification);
+}
+
+async function buildYaml(yaml: string, verification?: VerificationPolicy): Promise<BuildResult> {
+  const workFolder = await mkdtemp(join(folder, 'work-'));
   await using client = new RegistryClient();
   return await build(
     {
@@ -166,6 +170,35 @@ it('a signature that was carried to a tampered image does not count', async () =
   await carrySignature({ ...place, digest: signed }, { ...place, digest: await digestOf(service) });
   await expectRefused(service, byKey(), /it signs .* and not this image/);
 });
+
+it(
+  'the example of signed images is built once all of them are signed',
+  async () => {
+    const example = join(import.meta.dirname, '../../examples/linuxkit/signed.yml');
+    const yaml = (await readFile(example, 'utf8')).replaceAll('127.0.0.1:5000/', `${registry.host}/`);
+    const references = [...yaml.matchAll(/(?:image: |- )(\S+\/linuxkit\/\S+)/g)].map(
+      ([, reference = '']) => reference,
+    );
+    for (const reference of references) {
+      const [, repository = '', tag = ''] = /^[^/]+\/(.*):(.*)$/.exec(reference) ?? [];
+      if (repository.endsWith('/kernel'))
+        await images.publishKernel(repository, moduleEntries('6.1.0'), [], tag);
+      else await images.publish(repository, [INIT_ENTRIES], {}, tag);
+    }
+    for (const [at, reference] of references.entries()) {
+      await expect(buildYaml(yaml, byKey())).rejects.toMatchObject({
+        code: 'InputVerificationFailed',
+        message: expect.stringContaining('has no signature') as string,
+      });
+      // The first is signed in one form, the second in the other, and so on.
+      await signer.signWithKey(await pinned(reference), FORMS[at % 2] ?? 'bundle', signal);
+    }
+    const { record } = await buildYaml(yaml, byKey());
+    expect(record.inputs).toHaveLength(references.length);
+    for (const { verifiedBy } of record.inputs) expect(verifiedBy?.signer).toMatch(/^key /);
+  },
+  COSIGN_DEADLINE,
+);
 
 it('no image is used when nothing is there to verify it with', async () => {
   const service = await publish('team/any');

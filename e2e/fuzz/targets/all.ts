@@ -1,6 +1,7 @@
 import type { FuzzTarget } from '../target.ts';
 import { cpioTarget } from './cpio.ts';
 import {
+  attestationTarget,
   buildRecordTarget,
   dockerConfigTarget,
   imageConfigTarget,
@@ -8,7 +9,7 @@ import {
   sbomTarget,
 } from './documents.ts';
 import { layerTarget } from './layer.ts';
-import { signatureTarget } from './signature.ts';
+import { bundleTarget, signatureTarget } from './signature.ts';
 import { flattenTarget, tarTarget } from './tar.ts';
 import { challengeTarget, rangeTarget, referenceTarget, yamlTarget } from './text.ts';
 
@@ -24,7 +25,9 @@ export const TARGETS: readonly FuzzTarget[] = [
   dockerConfigTarget,
   buildRecordTarget,
   sbomTarget,
+  attestationTarget,
   signatureTarget,
+  bundleTarget,
   referenceTarget,
   challengeTarget,
   rangeTarget,

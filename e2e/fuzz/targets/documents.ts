@@ -1,8 +1,14 @@
+import {
+  type AttestationSource,
+  fetchInputSboms,
+  SBOM_LIMITS,
+} from '../../../operator/build/evidence/input-sboms.ts';
 import { parseSbomStatement } from '../../../operator/build/evidence/sbom-statement.ts';
 import { OciError } from '../../../operator/oci/errors.ts';
 import { parseImageConfig, parseManifest } from '../../../operator/oci/manifest.ts';
+import { parseReference } from '../../../operator/oci/reference.ts';
 import { parseDockerConfig } from '../../../operator/oci/registry/docker-config.ts';
-import { sha256Digest } from '../../../operator/oci/types.ts';
+import { type Descriptor, type ResolvedImage, sha256Digest } from '../../../operator/oci/types.ts';
 import { parseBuildRecord } from '../../../operator/storage/build-record.ts';
 import { type FuzzTarget, promised } from '../target.ts';
 import { JSON_WORDS, json } from './inputs.ts';
@@ -111,5 +117,57 @@ export const sbomTarget: FuzzTarget = {
     return 'problem' in parsed
       ? parsed.problem.replaceAll(/\d+/g, '#').slice(0, 100)
       : `${parsed.sbom.packages.length}`;
+  },
+};
+
+/** Manifests of statements about an image, as its index lists them. */
+export const attestationTarget: FuzzTarget = {
+  name: 'attestation',
+  corpus: () =>
+    json({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      layers: [
+        {
+          mediaType: 'application/vnd.in-toto+json',
+          digest: examples.record.digest,
+          size: 100,
+          annotations: { 'in-toto.io/predicate-type': 'https://spdx.dev/Document' },
+        },
+      ],
+    }),
+  words: [
+    ...JSON_WORDS,
+    '"layers":',
+    '"annotations":',
+    '"in-toto.io/predicate-type":',
+    'https://spdx.dev/Document',
+  ],
+  expected: isOci,
+  async parse(input) {
+    const { digest } = examples.record;
+    const listed: Descriptor = {
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest,
+      size: input.length,
+    };
+    const image: ResolvedImage = {
+      reference: parseReference('registry.example/image:1'),
+      digest,
+      config: { architecture: 'amd64', os: 'linux', config: {}, diffIds: [] },
+      layers: [],
+      attestations: [listed],
+    };
+    let read = 0;
+    const source: AttestationSource = {
+      fetchDocument: () => Promise.resolve({ bytes: input, where: 'input' }),
+      async *openBlob(_, { size }) {
+        read += size;
+        yield Buffer.from(JSON.stringify(examples.statement));
+      },
+    };
+    const [found] = await fetchInputSboms([image], source, AbortSignal.timeout(60_000));
+    promised(read <= SBOM_LIMITS.maxTotalSbomBytes, 'more was read than may be');
+    return `${found?.sboms.length} ${found?.problems.join(' ').replaceAll(/\d+/g, '#').slice(0, 100)}`;
   },
 };
