@@ -138,6 +138,26 @@ describe('verifyInputs', () => {
     expect(signatureRequests()).toBe(1);
   });
 
+  it('wants an image signed also where a volume holds the image itself', async () => {
+    const place = { location: 'volumes[0]', image: `${registry.name}/team/app:1` };
+    const layout = { platforms: undefined };
+    const resolve = () => resolveInputs([{ ...place, layout }], { ...environment(), architecture: 'amd64' });
+    await expect(
+      verifyInputs({ org: ['team'] }, policy, await resolve(), environment()),
+    ).rejects.toMatchObject({
+      code: 'InputVerificationFailed',
+      message: expect.stringMatching(`^volumes\\[0\\]: image .*team/app:1 \\(${digest}\\) has no signature`),
+    });
+    storeSignature();
+    const { inputs: verified } = await verifyInputs(
+      { org: ['team'] },
+      policy,
+      await resolve(),
+      environment(),
+    );
+    expect(verified).toMatchObject([{ location: 'volumes[0]', digest, verifiedBy: { digest } }]);
+  });
+
   it('names place, image, digest and reason of one that is not signed', async () => {
     const resolved = await inputs(['services[3]', 'team/app']);
     await expect(verifyInputs({ org: ['team'] }, policy, resolved, environment())).rejects.toMatchObject({

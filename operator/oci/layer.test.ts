@@ -186,6 +186,16 @@ describe('indexLayer', () => {
     await expect(read(spool.size - 1, 2)).rejects.toThrow(RangeError);
   });
 
+  it('uncompresses once, whatever comes out: a bomb in a bomb stays packed', async () => {
+    await using spool = await openSpool(tmpdir());
+    const inner = gzipSync(gzipSync(Buffer.alloc(8 << 20)));
+    const blob = zstdCompressSync(inner);
+    await expect(
+      indexLayer(describeBlob(blob), chunked(blob, 1000), digestOf(inner), spool, never),
+    ).rejects.toMatchObject({ code: 'InvalidTar' });
+    expect(spool.size).toBeLessThanOrEqual(inner.length);
+  });
+
   it('fails with the archive it got', async () => {
     await using spool = await openSpool(tmpdir());
     const archive = Buffer.alloc(600, 'x');
