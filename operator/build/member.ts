@@ -119,6 +119,9 @@ export function warnOfAttributes(
   });
 }
 
+/** The name of the last member, which is made for each build; the others are named by where they are configured. */
+export const LAST_MEMBER = 'files';
+
 /** Writes entries as the last member, which ends the archive. `outside` tells which folders earlier members have. */
 export async function makeLastMember(
   entries: readonly Entry[],
@@ -126,11 +129,11 @@ export async function makeLastMember(
   outside: (path: string) => boolean,
   environment: AssemblyEnvironment,
 ): Promise<InitrdMember> {
-  const options = { place: 'files', compression, trailer: true };
+  const options = { place: LAST_MEMBER, compression, trailer: true };
   const { signal } = environment;
   // Its content is in memory or elsewhere, and little: not worth a thread.
   const write = (task: PartTask): Promise<MemberSum> => writePartFile(task, signal);
-  return writeParts('files', arrange(entries, outside), options, write, environment);
+  return writeParts(LAST_MEMBER, arrange(entries, outside), options, write, environment);
 }
 
 /** A member whose parts are all in files of the work folder. */

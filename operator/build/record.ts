@@ -105,6 +105,8 @@ export type BuildOutcome =
       readonly seconds: Readonly<Partial<Record<BuildStep, number>>>;
       readonly bytesPulled: number;
       readonly bytesStored: number;
+      /** Members of the initrd that were in the cache, and those that had to be made; left out where none was wanted. */
+      readonly cache?: CacheUse;
       /**
        * By location, who signed the images that `trust` names. The record of the same content may be of a build
        * before that asked for less. Left out where there are none, or too many to say.
@@ -112,6 +114,13 @@ export type BuildOutcome =
       readonly verifiedBy?: Readonly<Record<string, string>>;
     }
   | { readonly result: 'failed'; readonly failure: BuildFailure };
+
+/** `bytes`: of the members that were in the cache, compressed. */
+export interface CacheUse {
+  readonly hits: number;
+  readonly misses: number;
+  readonly bytes: number;
+}
 
 /** Exit codes of a build pod, after sysexits.h: EX_DATAERR is for good; EX_TEMPFAIL, and anything else, may pass and is tried again. */
 export const BUILD_EXIT = { succeeded: 0, failedForGood: 65, failedForNow: 75 } as const;

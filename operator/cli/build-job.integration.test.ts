@@ -147,7 +147,8 @@ describe('build-job', () => {
     expect(outcome).toMatchObject({ reused: false });
     expect(outcome.bytesPulled).toBeGreaterThan(0);
     expect(outcome.bytesStored).toBeGreaterThan(0);
-    expect(Object.keys(outcome.seconds)).toEqual(['configure', 'resolve', 'verify', 'assemble', 'publish']);
+    const phases = ['configure', 'resolve', 'verify', 'assemble', 'pull', 'publish'];
+    expect(Object.keys(outcome.seconds)).toEqual(phases);
     const artifact = `tenant/web/${outcome.digest.replace(':', '-')}`;
     const record = JSON.parse(await stored(`${artifact}/build.json`)) as BuildRecord;
     expect(record).toMatchObject({ digest: outcome.digest, compression: 'zstd', cmdline: 'console=ttyS0' });
@@ -161,11 +162,14 @@ describe('build-job', () => {
     const before = await keys('tenant/web/');
     const again = await succeed({});
     expect(again).toMatchObject({ reused: true, bytesPulled: 0, bytesStored: 0 });
+    expect(again).not.toHaveProperty('cache');
     expect(await keys('tenant/web/')).toEqual(before);
     const changed = await succeed({
       config: { inline: { ...config, files: [{ path: 'etc/motd', contents: 'hello' }] } },
     });
-    expect(changed).toMatchObject({ reused: false, bytesPulled: 0 });
+    expect(changed).toMatchObject({ reused: false, bytesPulled: 0, cache: { misses: 0 } });
+    expect(changed.cache?.hits).toBeGreaterThan(0);
+    expect(changed.cache?.bytes).toBeGreaterThan(0);
     expect(changed.digest).not.toBe(again.digest);
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BUILD_PATHS } from '../api/names.ts';
 import { BuildError, buildErrorOf } from '../build/failure.ts';
+import { LAST_MEMBER } from '../build/member.ts';
 import { exitCodeOf, failedOutcome, signersOf, terminationMessage } from '../build/outcome.ts';
 import { build } from '../build/pipeline.ts';
 import type { ReportProgress } from '../build/progress.ts';
@@ -135,9 +136,11 @@ async function buildAndPublish(
   await using store = new PresignedStore({ ...request.endpoint, tokenFile: paths.token });
   const logged = logReport(logger);
   const traced = traceReport(tracer, span, Date.now);
+  const cache = { hits: 0, misses: 0, bytes: 0 };
   const report: ReportProgress = (event) => {
     logged(event);
     traced(event);
+    if (event.kind === 'member' && event.name !== LAST_MEMBER) count(cache, event);
   };
   const workFolder = await mkdtemp(join(paths.work, 'build-'));
   try {
@@ -183,11 +186,22 @@ async function buildAndPublish(
       seconds,
       bytesPulled: result.bytesPulled,
       bytesStored,
+      ...(result.files === undefined ? {} : { cache }),
       ...(verifiedBy === undefined ? {} : { verifiedBy }),
     };
   } finally {
     await rm(workFolder, { recursive: true, force: true });
   }
+}
+
+function count(
+  cache: { hits: number; misses: number; bytes: number },
+  { cached, size }: { readonly cached: boolean; readonly size: number },
+): void {
+  if (cached) {
+    cache.hits += 1;
+    cache.bytes += size;
+  } else cache.misses += 1;
 }
 
 async function published<T>(action: () => Promise<T>): Promise<T> {

@@ -32,6 +32,8 @@ async function used(): Promise<{ readonly metrics: Metrics; readonly page: strin
   controller.workers(4, 1);
   metrics.images.moved('pulled', 10);
   metrics.images.oldestWaiting(90);
+  metrics.images.cacheUsed({ hits: 3, misses: 1, bytes: 50 });
+  metrics.images.artifacts({ current: { count: 2, bytes: 70 }, history: { count: 0, bytes: 0 } });
   metrics.images.artifactRemoved('history');
   metrics.machines.digests({ current: 1 });
   metrics.machines.restarted('Rollout');
@@ -63,6 +65,11 @@ test.each([
   'linuxkit_image_build_bytes_total{direction="pulled"} 10',
   'linuxkit_images{state="ready"} 499',
   'linuxkit_image_build_queue_oldest_seconds 90',
+  'linuxkit_image_build_cache_requests_total{result="hit"} 3',
+  'linuxkit_image_build_cache_requests_total{result="miss"} 1',
+  'linuxkit_image_build_cache_bytes_total 50',
+  'linuxkit_artifacts{state="current"} 2',
+  'linuxkit_artifact_bytes{state="current"} 70',
   'linuxkit_machines{state="Running"} 499',
   'linuxkit_machines_by_digest{digest="current"} 1',
   'linuxkit_watch_restarts_total{resource="jobs.batch",reason="stale"} 1',

@@ -27,6 +27,7 @@ export class Metrics {
     for (const result of ['succeeded', 'failed']) this.#sweeps.inc({ result }, 0);
     for (const reason of ['history', 'deleted']) this.#artifactsRemoved.inc({ reason }, 0);
     for (const direction of ['pulled', 'stored']) this.#buildBytes.inc({ direction }, 0);
+    for (const result of ['hit', 'miss']) this.#cacheRequests.inc({ result }, 0);
     for (const result of ['completed', 'rolled_back', 'halted']) this.#rolloutResults.inc({ result }, 0);
   }
 
@@ -258,6 +259,26 @@ export class Metrics {
     'Bytes that builds pulled and stored.',
     ['direction'],
   );
+  readonly #cacheRequests = this.#counter(
+    'linuxkit_image_build_cache_requests_total',
+    'Members of initrds that builds found in the cache (hit), or had to make (miss).',
+    ['result'],
+  );
+  readonly #cacheBytes = this.#counter(
+    'linuxkit_image_build_cache_bytes_total',
+    'Bytes of the members that builds found in the cache.',
+    [],
+  );
+  readonly #artifacts = this.#gauge(
+    'linuxkit_artifacts',
+    'Artifacts that images keep: the present one of each (current), and those before it (history).',
+    ['state'],
+  );
+  readonly #artifactBytes = this.#gauge(
+    'linuxkit_artifact_bytes',
+    'Bytes of the kernels and initrds of these artifacts.',
+    ['state'],
+  );
   readonly #images = this.#gauge('linuxkit_images', 'Images by state.', ['state']);
   readonly #artifactsRemoved = this.#counter(
     'linuxkit_artifacts_removed_total',
@@ -300,6 +321,17 @@ export class Metrics {
     took: (phase: string, seconds: number): void => this.#buildSeconds.observe({ phase }, seconds),
     moved: (direction: 'pulled' | 'stored', bytes: number): void =>
       this.#buildBytes.inc({ direction }, bytes),
+    cacheUsed: (use: { readonly hits: number; readonly misses: number; readonly bytes: number }): void => {
+      this.#cacheRequests.inc({ result: 'hit' }, use.hits);
+      this.#cacheRequests.inc({ result: 'miss' }, use.misses);
+      this.#cacheBytes.inc(use.bytes);
+    },
+    artifacts: (kept: Readonly<Record<string, { readonly count: number; readonly bytes: number }>>): void => {
+      for (const [state, { count, bytes }] of Object.entries(kept)) {
+        this.#artifacts.set({ state }, count);
+        this.#artifactBytes.set({ state }, bytes);
+      }
+    },
     states: (counts: Readonly<Record<string, number>>): void => setAll(this.#images, 'state', counts),
     queueDepth: (counts: Readonly<Record<'user' | 'operator', number>>): void =>
       setAll(this.#buildQueue, 'priority', counts),

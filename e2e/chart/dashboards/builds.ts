@@ -84,7 +84,7 @@ export const BUILDS: Dashboard = {
           description: 'user: created, changed, asked for. operator: refresh, new engine.',
           kind: 'timeseries',
           unit: 'short',
-          width: 24,
+          width: 16,
           stack: true,
           queries: [
             {
@@ -92,6 +92,14 @@ export const BUILDS: Dashboard = {
               legend: '{{priority}}',
             },
           ],
+        },
+        {
+          title: 'Longest wait',
+          description: 'Of the build that has waited longest for its turn.',
+          kind: 'timeseries',
+          unit: 's',
+          width: 8,
+          queries: [{ expr: `max(linuxkit_image_build_queue_oldest_seconds{${M}})`, legend: 'longest' }],
         },
       ],
     },
@@ -168,6 +176,47 @@ export const BUILDS: Dashboard = {
               legend: '',
             },
           ],
+        },
+      ],
+    },
+    {
+      title: 'Cache and artifacts',
+      panels: [
+        {
+          title: 'Members out of the cache',
+          description: 'Of the members of all initrds that were built.',
+          kind: 'timeseries',
+          unit: 'short',
+          width: 8,
+          stack: true,
+          queries: [
+            {
+              expr: `sum by (result) (increase(linuxkit_image_build_cache_requests_total{${M}}[1h]))`,
+              legend: '{{result}}',
+            },
+          ],
+        },
+        {
+          title: 'Bytes out of the cache',
+          description: 'That builds did not have to make.',
+          kind: 'timeseries',
+          unit: 'Bps',
+          width: 8,
+          queries: [
+            {
+              expr: `sum(rate(linuxkit_image_build_cache_bytes_total{${M}}[$__rate_interval]))`,
+              legend: 'from the cache',
+            },
+          ],
+        },
+        {
+          title: 'Artifacts kept',
+          description: 'Kernels and initrds: the present ones, and those of histories.',
+          kind: 'timeseries',
+          unit: 'bytes',
+          width: 8,
+          stack: true,
+          queries: [{ expr: `max by (state) (linuxkit_artifact_bytes{${M}})`, legend: '{{state}}' }],
         },
       ],
     },

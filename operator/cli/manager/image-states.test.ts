@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ImageObject } from '../../controllers/image/objects.ts';
 import type { Job } from '../../runtime/resources.ts';
-import { countImageStates, oldestBuildSeconds } from './image-states.ts';
+import { countImageStates, keptArtifacts, oldestBuildSeconds } from './image-states.ts';
 
 const image = (status: object, more: object = {}): ImageObject =>
   ({
@@ -26,6 +26,23 @@ test('each image counts once, by what matters most about it', () => {
       { ...image({}), spec: { suspend: true } } as unknown as ImageObject,
     ]),
   ).toEqual({ ready: 1, building: 2, failed: 1, stalled: 1, suspended: 1, deleting: 1, pending: 1 });
+});
+
+test('what images keep is counted, with the bytes of kernels and initrds', () => {
+  const artifact = (kernel: number, initrd: number) => ({
+    kernel: { size: kernel },
+    initrd: { size: initrd },
+  });
+  const images = [
+    image({ artifact: artifact(1, 10), history: [artifact(2, 20), artifact(3, 30)] }),
+    image({ artifact: artifact(4, 40) }),
+    image({}),
+  ];
+  expect(keptArtifacts(images)).toEqual({
+    current: { count: 2, bytes: 55 },
+    history: { count: 2, bytes: 55 },
+  });
+  expect(keptArtifacts([])).toEqual({ current: { count: 0, bytes: 0 }, history: { count: 0, bytes: 0 } });
 });
 
 const job = (creationTimestamp: string, ended?: string): Job =>

@@ -1,3 +1,4 @@
+import type { Artifact } from '../../api/image.ts';
 import type { ImageObject } from '../../controllers/image/objects.ts';
 import type { Job } from '../../runtime/resources.ts';
 
@@ -40,6 +41,24 @@ export function oldestBuildSeconds(
   ];
   const ages = starts.map((start) => now - Date.parse(start ?? ''));
   return Math.max(0, ...ages.filter(Number.isFinite)) / 1000;
+}
+
+interface Kept {
+  readonly count: number;
+  /** Of kernels and initrds, as stored. */
+  readonly bytes: number;
+}
+
+/** What images keep in storage: the present artifact of each, and those of their histories. */
+export function keptArtifacts(images: readonly ImageObject[]): Readonly<Record<'current' | 'history', Kept>> {
+  const sum = (artifacts: readonly Artifact[]): Kept => ({
+    count: artifacts.length,
+    bytes: artifacts.reduce((bytes, { kernel, initrd }) => bytes + kernel.size + initrd.size, 0),
+  });
+  return {
+    current: sum(images.flatMap(({ status }) => status?.artifact ?? [])),
+    history: sum(images.flatMap(({ status }) => status?.history ?? [])),
+  };
 }
 
 function isEnd({ type, status }: { readonly type: string; readonly status: string }): boolean {

@@ -33,7 +33,7 @@ import { startTracing } from '../../telemetry/tracing.ts';
 import { readAuthorities } from '../registry-flags.ts';
 import { engineName, engineVersion } from '../version.ts';
 import { ArtifactEndpoint } from './artifact-endpoint.ts';
-import { countImageStates, oldestBuildSeconds } from './image-states.ts';
+import { countImageStates, keptArtifacts, oldestBuildSeconds } from './image-states.ts';
 import { countRolloutStates } from './rollout-states.ts';
 import type { ManagerSettings } from './settings.ts';
 import { storageCredentials } from './storage-credentials.ts';
@@ -122,6 +122,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
   metrics.onScrape(() => {
     const images = caches.images.list();
     metrics.images.states(countImageStates(images));
+    metrics.images.artifacts(keptArtifacts(images));
     metrics.images.oldestBuild(oldestBuildSeconds(images, caches.jobs.list(), Date.now()));
     const waiting = queue.view(Date.now());
     metrics.images.queueDepth(queueDepth(waiting.waiting));

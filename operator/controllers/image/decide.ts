@@ -1,6 +1,7 @@
 import { findCondition, READY } from '../../api/conditions.ts';
 import type { ImageStatus } from '../../api/image.ts';
 import { BUILD_REASON_MEANINGS, type ImageReason } from '../../api/reasons.ts';
+import type { CacheUse } from '../../build/record.ts';
 import { canonicalJson } from './canonical.ts';
 import type { Attempt } from './job.ts';
 import type { JobView } from './job-view.ts';
@@ -31,6 +32,7 @@ export interface BuildMeasure {
   readonly seconds: Readonly<Record<string, number>>;
   readonly bytesPulled: number;
   readonly bytesStored: number;
+  readonly cache: CacheUse;
 }
 
 export interface Decision {
@@ -215,7 +217,8 @@ function stateOf({
 
 function measuresOf(snapshot: Snapshot, verdict: Verdict): readonly BuildMeasure[] {
   const arch = snapshot.image.spec.architecture;
-  const nothing = { seconds: {}, bytesPulled: 0, bytesStored: 0 };
+  const unused: CacheUse = { hits: 0, misses: 0, bytes: 0 };
+  const nothing = { seconds: {}, bytesPulled: 0, bytesStored: 0, cache: unused };
   const measures: BuildMeasure[] = [];
   if (verdict.kind === 'adopt') {
     const { job } = verdict;
@@ -226,6 +229,7 @@ function measuresOf(snapshot: Snapshot, verdict: Verdict): readonly BuildMeasure
       seconds: { ...job.outcome?.seconds, ...spansOf(job) },
       bytesPulled: job.outcome?.bytesPulled ?? 0,
       bytesStored: job.outcome?.bytesStored ?? 0,
+      cache: job.outcome?.cache ?? unused,
     });
   }
   // Counted when it becomes known, which is when the running build leaves the status.

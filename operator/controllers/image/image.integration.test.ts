@@ -80,6 +80,7 @@ function startManager(
         built: () => {},
         took: () => {},
         moved: () => {},
+        cacheUsed: () => {},
         swept: () => {},
         artifactRemoved: () => {},
       },

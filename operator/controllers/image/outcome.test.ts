@@ -13,6 +13,7 @@ const succeeded = {
   seconds: { pull: 1.5 },
   bytesPulled: 1,
   bytesStored: 2,
+  cache: { hits: 3, misses: 1, bytes: 50 },
 };
 
 test('reads what a build says', () => {

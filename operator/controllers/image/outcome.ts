@@ -17,6 +17,7 @@ const outcome = z.discriminatedUnion('result', [
     seconds: z.partialRecord(z.enum(STEPS), amount),
     bytesPulled: amount,
     bytesStored: amount,
+    cache: z.object({ hits: amount, misses: amount, bytes: amount }).exactOptional(),
     verifiedBy: z.record(z.string(), z.string()).exactOptional(),
   }),
   z.object({

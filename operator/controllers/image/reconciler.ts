@@ -1,6 +1,7 @@
 import { type ImageStatus, type LinuxKitImage, parseImage } from '../../api/image.ts';
 import { FINALIZER_ARTIFACTS, LABEL_IMAGE, MANAGER_IMAGE } from '../../api/names.ts';
 import { ObjectError } from '../../api/object.ts';
+import type { CacheUse } from '../../build/record.ts';
 import type { ApiClient } from '../../runtime/api-client.ts';
 import { type Clock, type Random, SYSTEM_CLOCK } from '../../runtime/clock.ts';
 import {
@@ -37,6 +38,7 @@ export interface ImageMetrics {
   built(build: Pick<BuildMeasure, 'result' | 'reason' | 'arch'>): void;
   took(phase: string, seconds: number): void;
   moved(direction: 'pulled' | 'stored', bytes: number): void;
+  cacheUsed(use: CacheUse): void;
   swept(result: 'succeeded' | 'failed'): void;
   artifactRemoved(reason: 'history' | 'deleted'): void;
 }
@@ -232,11 +234,12 @@ export class ImageReconciler {
   #tell(object: Stored<ImageObject>, decision: Decision): void {
     const { events, metrics } = this.#options;
     for (const event of decision.events) events.record(object, event satisfies ImageEvent);
-    for (const { result, reason, arch, seconds, bytesPulled, bytesStored } of decision.measures) {
+    for (const { result, reason, arch, seconds, bytesPulled, bytesStored, cache } of decision.measures) {
       metrics.built({ result, reason, arch });
       for (const [phase, spent] of Object.entries(seconds)) metrics.took(phase, spent);
       if (bytesPulled > 0) metrics.moved('pulled', bytesPulled);
       if (bytesStored > 0) metrics.moved('stored', bytesStored);
+      metrics.cacheUsed(cache);
     }
     if (decision.verdict === 'adopt') this.#sweep.hasten(object.metadata.uid);
   }
