@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nodeTools } from '../cluster/components.ts';
 import { LocalCluster } from '../cluster/local-cluster.ts';
 import { saveImage } from '../docker/build.ts';
 import { type DockerEngine, ensureDocker } from '../docker/engine.ts';
@@ -44,9 +45,10 @@ export async function bringUp(
 ): Promise<Stack> {
   await ensurePackages(['busybox-static'], reporter, signal);
   const engine = await ensureDocker(reporter, signal);
+  // All at once: what they share is then compiled in one go, under one bar.
+  const { kubectl: binary, helm } = await ensureTools([...nodeTools, 'helm', 'versitygw'], reporter, signal);
   const cluster =
     (await LocalCluster.attach(options.name)) ?? (await LocalCluster.start(options, reporter, signal));
-  const { kubectl: binary, helm } = await ensureTools(['kubectl', 'helm'], reporter, signal);
   const kubectl = new Kubectl(binary, cluster.kubeconfig);
 
   const images: StackImages = {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { withLock } from '../process/lock.ts';
 import { run } from '../process/run.ts';
 import { Failure } from '../progress/failure.ts';
@@ -59,10 +59,14 @@ async function ensureFamily(
   await withLock(`${folder}.lock`, signal, async () => {
     const wanted = await missing(folder, members);
     if (wanted.length === 0) return;
+    // What a compilation left that was killed: whoever holds the lock is alone.
+    for (const entry of await readdir(parent)) {
+      if (entry.startsWith(`${basename(folder)}.tmp-`)) await rm(join(parent, entry), { recursive: true });
+    }
     if (family.cgo !== undefined) await ensurePackages(family.cgo, reporter, signal);
     const staging = await mkdtemp(`${folder}.tmp-`);
     try {
-      await reporter.step(`compile ${wanted.join(', ')}`, async (step) => {
+      await reporter.step(`compile ${summary(wanted)}`, async (step) => {
         await compile(source, staging, family, wanted, step, signal);
       });
       for (const each of wanted) await rename(join(staging, each), join(folder, each));
@@ -124,6 +128,12 @@ async function compile(
   }
 }
 
+function summary(names: readonly string[]): string {
+  return names.length <= 6
+    ? names.join(', ')
+    : `${names.slice(0, 4).join(', ')} and ${names.length - 4} more`;
+}
+
 /** The file name `go build` gives the command of an import path: its last element that is no version. */
 export function binaryName(importPath: string): string {
   const elements = importPath.split('/');
@@ -133,7 +143,9 @@ export function binaryName(importPath: string): string {
 
 async function familyDigest(source: string, family: ToolFamily, toolchain: string): Promise<string> {
   const hash = createHash('sha256');
-  const files = (await readdir(source)).filter((name) => /\.(go|mod|sum)$/.test(name)).sort();
+  const files = (await readdir(source, { recursive: true }))
+    .filter((name) => /\.(go|mod|sum)$/.test(name))
+    .sort();
   for (const file of files) hash.update(`${file}\0`).update(await readFile(join(source, file)));
   hash.update(JSON.stringify([family, buildFlags(family), toolchain]));
   return hash.digest('hex').slice(0, 16);
