@@ -7,8 +7,9 @@ import type { MigrationStep } from './instance/migration.ts';
 import type { Launchers } from './launcher/domain.ts';
 
 /**
- * Does what was decided for a migration. The phase is written first, and only onto the version that it was
- * decided for: an old copy must not have a machine sent twice.
+ * Does what was decided for a migration. Before a machine is sent the phase is written, and only onto the
+ * version that it was decided for: an old copy must not have it sent twice. Otherwise the
+ * instance is written first: a migration that is over has left nothing undone.
  */
 export async function applyMigrationStep(
   client: ApiClient,
@@ -24,13 +25,15 @@ export async function applyMigrationStep(
     await client.patch(MIGRATIONS, { namespace, name }, { metadata }, { signal });
   }
   if (step.createPod !== undefined) await client.create(LAUNCHER_PODS, step.createPod, { signal });
+  if (step.send === undefined)
+    await writeState(client, migration, step.state, step.evacuated === true, signal);
   if (step.phase !== undefined)
     await writePhase(client, migration, step.phase, step.state, resourceVersion, now, signal);
-  await writeState(client, migration, step.state, step.evacuated === true, signal);
   if (step.deletePod !== undefined)
     await client.delete(LAUNCHER_PODS, { namespace, name: step.deletePod }, { signal });
   if (step.cancel !== undefined) await launchers.cancelMigration(step.cancel.from);
   if (step.send === undefined) return;
+  await writeState(client, migration, step.state, false, signal);
   const { from, to, block, bandwidth } = step.send;
   try {
     await launchers.migrate(from, to, { block, ...(bandwidth === undefined ? {} : { bandwidth }) });

@@ -29,7 +29,7 @@ export async function applyVirtualMachineStep(
   const finalizers = isDeepStrictEqual(step.finalizers, vm.metadata.finalizers ?? [])
     ? undefined
     : step.finalizers;
-  if (finalizers !== undefined || step.annotations !== undefined) {
+  if (finalizers !== undefined || step.annotations !== undefined || step.runStrategy !== undefined) {
     const metadata = {
       resourceVersion,
       ...(finalizers === undefined ? {} : { finalizers }),

@@ -2,8 +2,7 @@
  * KubeVirt's stand-in, as it runs in a test cluster: admission webhooks and the aggregated API on :8443,
  * and the controllers. A stand-in only: QEMU in a pod, with KubeVirt's rules and status around it.
  *
- * Environment: LAUNCHER_IMAGE (image with QEMU and its launcher), TLS_CERT and TLS_KEY (PEM),
- * OWN_USER (the name that the API server knows it by), POD_NAME.
+ * Environment: LAUNCHER_IMAGE (image with QEMU and its launcher), TLS_CERT and TLS_KEY (PEM), POD_NAME.
  */
 import { once } from 'node:events';
 import { messageOf } from '../../operator/errors.ts';
@@ -42,7 +41,7 @@ const running = [recorder.run(signal), watched.run(signal)];
 await watched.waitForSync(signal);
 // Ready means that what is created is seen.
 const tls = { cert: required('TLS_CERT'), key: required('TLS_KEY') };
-const server = createWebhookServer(tls, { client, ownUser: required('OWN_USER'), signal }).listen(8443);
+const server = createWebhookServer(tls, { client, signal }).listen(8443);
 await once(server, 'listening');
 console.log(JSON.stringify({ message: 'serving', port: 8443 }));
 

@@ -8,6 +8,9 @@ export const STAND_IN_NAME = 'kubevirt-stand-in';
 /** The name that its serving certificate must carry. */
 export const WEBHOOK_HOST = `${STAND_IN_NAME}.${STAND_IN_NAMESPACE}.svc`;
 
+/** As which the API server knows the stand-in. */
+const OWN_USER = `system:serviceaccount:${STAND_IN_NAMESPACE}:${STAND_IN_NAME}`;
+
 export interface StandInImages {
   /** Node and the bundled stand-in. */
   readonly standIn: string;
@@ -44,7 +47,7 @@ export function standInManifests(images: StandInImages, tls: StandInTls): object
       spec: { selector: labels, ports: [{ port: 443, targetPort: 8443 }] },
     },
     deployment(images, tls),
-    ...webhookConfigurations(metadata, tls.authority),
+    ...webhookConfigurations(metadata, tls.authority, OWN_USER),
     {
       apiVersion: 'apiregistration.k8s.io/v1',
       kind: 'APIService',
@@ -94,7 +97,6 @@ function deployment(images: StandInImages, { certificate }: StandInTls): object 
   };
   const env = [
     { name: 'LAUNCHER_IMAGE', value: images.launcher },
-    { name: 'OWN_USER', value: `system:serviceaccount:${STAND_IN_NAMESPACE}:${STAND_IN_NAME}` },
     { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
   ];
   return {

@@ -20,3 +20,14 @@ export const KUBEVIRT_PAUSES: Pauses = {
 
 /** For tests of others, to which KubeVirt's leisure is nothing but waiting. */
 export const NO_PAUSES: Pauses = { releaseMs: 0, staleReadyMs: 0, startFailureMs: () => 0 };
+
+const EVACUATION_PAUSE_MS = 20_000;
+const LONGEST_EVACUATION_PAUSE_MS = 300_000;
+
+/** Before a machine that is to leave its node is migrated again, after so many failures: doubling, at most five minutes. */
+export function evacuationPauseMs(failures: number): number {
+  return Math.min(LONGEST_EVACUATION_PAUSE_MS, EVACUATION_PAUSE_MS * 2 ** (failures - 1));
+}
+
+/** For which a migration waits for its target pod to be scheduled and to run. */
+export const MIGRATION_PENDING_MS = 300_000;

@@ -1,7 +1,7 @@
 import type { ApiClient } from '../../operator/runtime/api-client.ts';
 import { ApiError } from '../../operator/runtime/api-error.ts';
 import type { EventRecorder } from '../../operator/runtime/event-recorder.ts';
-import { MIGRATIONS } from './api/resources.ts';
+import { MIGRATIONS, VIRTUAL_MACHINE_INSTANCES } from './api/resources.ts';
 import type { Claim, Metadata, Migration, Pod, VirtualMachine, VirtualMachineInstance } from './api/types.ts';
 import { applyInstanceStep } from './apply-instance.ts';
 import { applyMigrationStep } from './apply-migration.ts';
@@ -94,7 +94,12 @@ export class Reconciler {
     if (refused !== undefined)
       this.#refusals.set(uid, { message: refused, until: now.getTime() + REFUSAL_PAUSE_MS });
     else if (active !== undefined || isFinal(vmi.status?.phase)) this.#refusals.delete(uid);
-    const needed = evacuation(vmi, world.migrations);
+    if (evacuation(vmi, world.migrations, now) === undefined) return;
+    // The copy may be older than the end of the migration that it was to leave by.
+    const key = { namespace: vmi.metadata.namespace, name: vmi.metadata.name };
+    const fresh = await this.#client.find(VIRTUAL_MACHINE_INSTANCES, key, { signal });
+    if (fresh?.metadata.uid !== uid) return;
+    const needed = evacuation(fresh as unknown as VirtualMachineInstance, world.migrations, now);
     if (needed !== undefined) await this.#client.create(MIGRATIONS, needed, { signal });
   }
 

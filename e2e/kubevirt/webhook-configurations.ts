@@ -2,6 +2,7 @@
 export function webhookConfigurations(
   service: { readonly name: string; readonly namespace: string },
   authority: string,
+  ownUser: string,
 ): object[] {
   const webhook = (
     name: string,
@@ -17,6 +18,8 @@ export function webhookConfigurations(
     timeoutSeconds: 10,
     clientConfig: { service: { ...service, path }, caBundle: Buffer.from(authority).toString('base64') },
     rules: [{ ...rule, apiVersions: ['v1'], scope: 'Namespaced' }],
+    // KubeVirt itself may write what it likes; and it should not have to ask itself for every status.
+    matchConditions: [{ name: 'not-by-kubevirt', expression: `request.userInfo.username != '${ownUser}'` }],
   });
   const kubevirt = (resource: string, operations: string[]) => ({
     apiGroups: ['kubevirt.io'],

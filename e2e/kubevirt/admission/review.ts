@@ -22,7 +22,6 @@ export interface ReviewRequest {
   readonly namespace?: string;
   readonly name?: string;
   readonly dryRun?: boolean;
-  readonly userInfo?: { readonly username?: string };
   readonly object: unknown;
   readonly oldObject?: unknown;
 }
@@ -30,8 +29,6 @@ export interface ReviewRequest {
 /** What the webhooks know beside the request. */
 export interface ReviewContext {
   readonly client: ApiClient;
-  /** The user that KubeVirt's own controllers are. */
-  readonly ownUser: string;
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +49,7 @@ export async function answerReview(
         refusals(object as VirtualMachine, await sizingOf(object as VirtualMachine, context)),
       );
     case '/validate/virtualmachineinstances':
-      return refused(uid, instanceCauses(request, context.ownUser));
+      return refused(uid, instanceCauses(request));
     case '/validate/virtualmachineinstancemigrations':
       return await reviewMigration(request, context);
     case '/validate/evictions':
@@ -62,28 +59,29 @@ export async function answerReview(
   }
 }
 
-function instanceCauses({ operation, object, oldObject, userInfo }: ReviewRequest, ownUser: string) {
+function instanceCauses({ operation, object, oldObject }: ReviewRequest) {
   const instance = object as VirtualMachineInstance;
   if (operation === 'CREATE') return instanceCreateRefusals(instance.spec);
-  return instanceUpdateRefusals(
-    oldObject as VirtualMachineInstance,
-    instance,
-    userInfo?.username === ownUser,
-  );
+  return instanceUpdateRefusals(oldObject as VirtualMachineInstance, instance);
 }
 
 async function sizingOf(vm: VirtualMachine, { client, signal }: ReviewContext) {
   const { instancetype, preference } = vm.spec;
   if (instancetype === undefined && preference === undefined) return {};
-  // One that is being deleted, or was made from a type that is gone, must still be written to.
-  if (vm.status?.instancetypeRef !== undefined || vm.metadata.deletionTimestamp !== undefined) return {};
   const found: SizingObject[] = [];
   for (const type of SIZINGS) {
     const namespace = type.namespaced ? { namespace: vm.metadata.namespace } : {};
     const { items } = await client.list(type, { signal, ...namespace });
     found.push(...items);
   }
-  return resolveSizing(vm, found, []).sizing;
+  const { sizing } = resolveSizing(vm, found, []);
+  // A machine that has used a type keeps it, though the type is gone.
+  const { instancetypeRef, preferenceRef } = vm.status ?? {};
+  const used = [
+    [instancetype, instancetypeRef],
+    [preference, preferenceRef],
+  ].every(([named, known]) => named === undefined || named.name === known?.name);
+  return 'problem' in sizing && used ? {} : sizing;
 }
 
 async function reviewMigration(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Condition, Migration } from '../api/types.ts';
 import { MIGRATION_LABEL, SOURCE_POD_ANNOTATION } from '../launcher/launcher-pod.ts';
-import { deleted, sampleInstance, samplePod } from '../sample.ts';
+import { deleted, later, NOW, sampleInstance, samplePod } from '../sample.ts';
 import { answerEviction, evacuation, migrationRefusal } from './eviction.ts';
 
 const pod = samplePod({ running: {} });
@@ -60,19 +60,37 @@ describe('an evacuation', () => {
   };
 
   it('makes one migration, and another after that is over', () => {
-    expect(evacuation(marked('LiveMigrate'), [])?.metadata.name).toBe('kubevirt-evacuation-i1-01234-0');
-    expect(evacuation(marked('LiveMigrate'), [migration('Running')])).toBeUndefined();
-    expect(evacuation(marked('LiveMigrate'), [migration('Failed')])?.metadata.name).toBe(
+    expect(evacuation(marked('LiveMigrate'), [], NOW)?.metadata.name).toBe('kubevirt-evacuation-i1-01234-0');
+    expect(evacuation(marked('LiveMigrate'), [migration('Running')], NOW)).toBeUndefined();
+    expect(evacuation(marked('LiveMigrate'), [migration('Failed')], NOW)?.metadata.name).toBe(
       'kubevirt-evacuation-i1-01234-1',
     );
   });
 
+  it('waits longer and longer after migrations that fail', () => {
+    const failed = (name: string, seconds: number): Migration => {
+      const made = migration('Failed');
+      made.metadata.name = name;
+      const phaseTransitionTimestamp = later(seconds).toISOString();
+      made.status = {
+        phase: 'Failed',
+        phaseTransitionTimestamps: [{ phase: 'Failed', phaseTransitionTimestamp }],
+      };
+      return made;
+    };
+    const names = [failed('kubevirt-evacuation-i1-01234-2', 0), failed('b', 5)];
+    expect(evacuation(marked('LiveMigrate'), names, later(44))).toBeUndefined();
+    expect(evacuation(marked('LiveMigrate'), names, later(45))?.metadata.name).toBe(
+      'kubevirt-evacuation-i1-01234-3',
+    );
+  });
+
   it('is left to others, or not needed', () => {
-    expect(evacuation(marked('External'), [])).toBeUndefined();
-    expect(evacuation(instance('LiveMigrate', true), [])).toBeUndefined();
+    expect(evacuation(marked('External'), [], NOW)).toBeUndefined();
+    expect(evacuation(instance('LiveMigrate', true), [], NOW)).toBeUndefined();
     const going = marked('LiveMigrate');
     deleted(going);
-    expect(evacuation(going, [])).toBeUndefined();
+    expect(evacuation(going, [], NOW)).toBeUndefined();
   });
 });
 

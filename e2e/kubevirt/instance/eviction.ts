@@ -1,5 +1,6 @@
 import { findCondition } from '../api/conditions.ts';
 import type { Migration, Pod, VirtualMachineInstance } from '../api/types.ts';
+import { evacuationPauseMs } from '../pauses.ts';
 import { isMigrationOver } from './migration.ts';
 import { isFinal } from './phase.ts';
 import { activePod } from './pods.ts';
@@ -46,10 +47,11 @@ export function answerEviction(
   }
 }
 
-/** The migration that an evacuation needs, if none is under way. */
+/** The migration that an evacuation needs now, if none is under way. After one that failed, the next one waits. */
 export function evacuation(
   vmi: VirtualMachineInstance,
   migrations: readonly Migration[],
+  now: Date,
 ): Migration | undefined {
   const { evacuationNodeName: node, phase } = vmi.status ?? {};
   if (!node || phase !== 'Running' || vmi.metadata.deletionTimestamp !== undefined) return undefined;
@@ -58,18 +60,38 @@ export function evacuation(
   const own = migrations.filter(
     (each) => each.spec.vmiName === name && each.metadata.namespace === namespace,
   );
-  if (own.some((each) => !isMigrationOver(each))) return undefined;
+  if (own.some((each) => !isMigrationOver(each)) || now.getTime() < notBefore(own)) return undefined;
+  // The same name for everyone who decides this, so that two looks make one migration.
+  const taken = new Set(own.map((each) => each.metadata.name));
+  const nameOf = (number: number): string => `kubevirt-evacuation-${uid.slice(0, 8)}-${number}`;
+  let number = own.length;
+  while (taken.has(nameOf(number))) number += 1;
   return {
     apiVersion: 'kubevirt.io/v1',
     kind: 'VirtualMachineInstanceMigration',
     metadata: {
-      // The same for everyone who decides this, so that two looks make one migration.
-      name: `kubevirt-evacuation-${uid.slice(0, 8)}-${own.length}`,
+      name: nameOf(number),
       namespace,
       annotations: { 'kubevirt.io/evacuationMigration': node },
     },
     spec: { vmiName: name },
   };
+}
+
+/** When the next migration may be tried: at once, unless the last ones failed. Milliseconds since 1970. */
+function notBefore(migrations: readonly Migration[]): number {
+  const ends = migrations
+    .map(({ status }) => ({ phase: status?.phase, at: Date.parse(lastTransition(status) ?? '') }))
+    .filter(({ at }) => !Number.isNaN(at))
+    .sort((a, b) => a.at - b.at);
+  const succeeded = ends.findLastIndex(({ phase }) => phase === 'Succeeded');
+  const failures = ends.slice(succeeded + 1);
+  const last = failures.at(-1);
+  return last === undefined ? 0 : last.at + evacuationPauseMs(failures.length);
+}
+
+function lastTransition(status: Migration['status']): string | undefined {
+  return status?.phaseTransitionTimestamps?.at(-1)?.phaseTransitionTimestamp;
 }
 
 /** What KubeVirt refuses of a new migration. */

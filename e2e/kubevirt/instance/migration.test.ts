@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Migration, Pod, VirtualMachineInstance } from '../api/types.ts';
 import type { DomainState } from '../launcher/domain.ts';
 import { MIGRATION_LABEL, SOURCE_POD_ANNOTATION } from '../launcher/launcher-pod.ts';
-import { deleted, NOW, sampleInstance, samplePod } from '../sample.ts';
+import { deleted, later, NOW, sampleInstance, samplePod } from '../sample.ts';
 import { BANDWIDTH_ANNOTATION, MIGRATION_FINALIZER, nextForMigration } from './migration.ts';
 
 const source = samplePod({ running: {} });
@@ -173,6 +173,17 @@ describe('a migration fails', () => {
     const step = look(migration(phase), pods, domains, vmi);
     expect(step).toMatchObject({ phase: 'Failed', state: { completed: true, failed: true } });
     expect(step.deletePod).toBe(pods.length > 1 ? 'target' : undefined);
+  });
+
+  it('when its target pod does not come to run in five minutes', () => {
+    const since = (seconds: number) =>
+      migration('Scheduling', ({ status }) => {
+        const phaseTransitionTimestamp = later(-seconds).toISOString();
+        if (status !== undefined)
+          status.phaseTransitionTimestamps = [{ phase: 'Scheduling', phaseTransitionTimestamp }];
+      });
+    expect(look(since(300), [source, starting])).toEqual({});
+    expect(look(since(301), [source, starting])).toMatchObject({ phase: 'Failed', deletePod: 'target' });
   });
 
   it('before the instance knew of it, without a trace there', () => {

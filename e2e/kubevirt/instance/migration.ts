@@ -5,6 +5,7 @@ import type { DomainState } from '../launcher/domain.ts';
 import { guestDisks } from '../launcher/guest-disks.ts';
 import { MIGRATION_PORT } from '../launcher/launch-plan.ts';
 import { launcherPod, MIGRATION_LABEL } from '../launcher/launcher-pod.ts';
+import { MIGRATION_PENDING_MS } from '../pauses.ts';
 import { isFinal } from './phase.ts';
 import { activePod, compute, hasHandedOver, isOver } from './pods.ts';
 
@@ -77,9 +78,9 @@ export function nextForMigration(view: MigrationView): MigrationStep {
       return pending(view, vmi, source, target);
     case 'Scheduling':
       if (target === undefined) return failed(view, target, 'the target pod is gone');
-      return compute(target)?.state?.running === undefined
-        ? {}
-        : { phase: 'Scheduled', state: handedOver(migration, source, target) };
+      if (compute(target)?.state?.running !== undefined)
+        return { phase: 'Scheduled', state: handedOver(migration, source, target) };
+      return hasWaited(view) ? failed(view, target, 'the target pod does not come to run') : {};
     case 'Scheduled':
       return { phase: 'PreparingTarget' };
     case 'PreparingTarget':
@@ -90,6 +91,11 @@ export function nextForMigration(view: MigrationView): MigrationStep {
     default:
       return start(view, source, target);
   }
+}
+
+function hasWaited({ migration, now }: MigrationView): boolean {
+  const since = migration.status?.phaseTransitionTimestamps?.at(-1)?.phaseTransitionTimestamp;
+  return since !== undefined && now.getTime() - Date.parse(since) > MIGRATION_PENDING_MS;
 }
 
 /** The pod that the machine is in, or was in until this migration. */

@@ -17,7 +17,7 @@ export const MIGRATION_PORT = 65_398;
 const DEFAULT_GRACE_S = 30;
 /** Software emulation of the machine type that KubeVirt uses, with nothing but a serial port and a source of randomness. */
 const FIXED_ARGUMENTS: readonly string[] =
-  `-accel tcg,thread=multi -machine q35 -cpu max -nodefaults -no-user-config -display none -serial file:${SERIAL_LOG} -device virtio-rng-pci`.split(
+  `-accel tcg,thread=multi -machine q35 -nodefaults -no-user-config -display none -serial file:${SERIAL_LOG} -device virtio-rng-pci`.split(
     ' ',
   );
 
@@ -56,6 +56,8 @@ export function launchPlan(
       ...FIXED_ARGUMENTS,
       '-name',
       vmi.metadata.name,
+      '-cpu',
+      cpuModel(spec.domain.cpu),
       '-m',
       `${guestMebibytes(spec)}M`,
       '-smp',
@@ -88,6 +90,12 @@ export function graceSeconds(spec: InstanceSpec): number {
 
 export function cpuTopology(cpu: Cpu | undefined): Required<Pick<Cpu, 'cores' | 'sockets' | 'threads'>> {
   return { cores: cpu?.cores ?? 1, sockets: cpu?.sockets ?? 1, threads: cpu?.threads ?? 1 };
+}
+
+/** Under software emulation the host's model is the most that there is. */
+function cpuModel(cpu: Cpu | undefined): string {
+  const model = cpu?.model ?? 'host-model';
+  return model === 'host-model' || model === 'host-passthrough' ? 'max' : model;
 }
 
 export function guestMebibytes({ domain }: InstanceSpec): number {

@@ -148,6 +148,18 @@ describe('the plan', () => {
     expect(line[line.indexOf('-smp') + 1]).toBe('4,sockets=2,cores=2,threads=1');
   });
 
+  it.each([
+    [undefined, 'max'],
+    ['host-model', 'max'],
+    ['host-passthrough', 'max'],
+    ['qemu64', 'qemu64'],
+  ])('shows of the processor model %s what emulation has: %s', (model, expected) => {
+    const { arguments: line } = plan(
+      pod(({ domain }) => Object.assign(domain, model === undefined ? {} : { cpu: { model } })),
+    );
+    expect(line[line.indexOf('-cpu') + 1]).toBe(expected);
+  });
+
   it('lets a reboot be the end under that policy', () => {
     expect(plan(pod()).arguments).not.toContain('-no-reboot');
     expect(

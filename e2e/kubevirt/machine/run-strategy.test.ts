@@ -60,6 +60,15 @@ it.each<Row>([
   expect(requests).toEqual(left);
 });
 
+it('lets a halted machine run always once it is asked to start', () => {
+  const vm = sampleMachine((each) => {
+    each.spec.runStrategy = 'Halted';
+    each.status = { stateChangeRequests: [START] };
+  });
+  expect(decideRun(vm, undefined)).toMatchObject({ start: false, runStrategy: 'Always' });
+  expect(decideRun(vm, running)).toMatchObject({ stop: true });
+});
+
 it('starts a machine that is new under RerunOnFailure, or comes from another strategy', () => {
   const vm = (runStrategy?: string) =>
     sampleMachine((each) => {

@@ -5,6 +5,8 @@ export interface RunDecision {
   readonly stop: boolean;
   /** Requests that are left, or that are added, after this look. */
   readonly requests: readonly StateChangeRequest[];
+  /** KubeVirt writes this into the spec: a halted machine that is asked to start runs always from then on. */
+  readonly runStrategy?: 'Always';
 }
 
 export function runStrategyOf({ spec }: VirtualMachine): string {
@@ -26,6 +28,8 @@ export function decideRun(vm: VirtualMachine, vmi: VirtualMachineInstance | unde
         return { ...nothing, start: asksFor(requests, 'Start') || vm.status?.runStrategy !== strategy };
       case 'Manual':
         return { ...nothing, start: asksFor(requests, 'Start') };
+      case 'Halted':
+        return asksFor(requests, 'Start') ? { ...nothing, runStrategy: 'Always' } : nothing;
       default:
         return nothing;
     }

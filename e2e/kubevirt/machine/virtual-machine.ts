@@ -29,6 +29,7 @@ const OBSERVED_VERSIONS: Readonly<Record<string, string>> = {
 export interface VirtualMachineStep {
   readonly finalizers?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly runStrategy?: 'Always';
   /** Made before what refers to them. */
   readonly createRevisions: readonly ControllerRevision[];
   readonly createInstance?: VirtualMachineInstance;
@@ -66,6 +67,7 @@ export function nextForVirtualMachine(view: VirtualMachineView): VirtualMachineS
     ...(Object.keys(OBSERVED_VERSIONS).every((key) => vm.metadata.annotations?.[key] !== undefined)
       ? {}
       : { annotations: OBSERVED_VERSIONS }),
+    ...(run.runStrategy === undefined ? {} : { runStrategy: run.runStrategy }),
   };
   if (vmi !== undefined) {
     if (run.stop) return { ...step, ...deletion(vmi) };
