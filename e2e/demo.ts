@@ -10,7 +10,7 @@ import { stopOwnEngine } from './docker/engine.ts';
 import { createReporter } from './progress/reporter.ts';
 import { OPERATOR_NAMESPACE } from './stack/chart.ts';
 import { consoleLine, imagesAndMachines } from './stack/console.ts';
-import { useExisting } from './stack/existing-cluster.ts';
+import { parseGivenRegistry, useExisting } from './stack/existing-cluster.ts';
 import type { Kubectl } from './stack/kubectl.ts';
 import { bringUp } from './stack/stack.ts';
 
@@ -26,7 +26,8 @@ Brings up a cluster on this machine, installs the operator, builds examples/mini
 
   --down                stop it, leaving nothing behind but the cache of compiled tools
   --kubeconfig FILE     use that cluster, which has KubeVirt, instead of a local one
-  --registry HOST/PATH  with --kubeconfig: where to push images that the cluster can pull
+  --registry HOST/PATH  with --kubeconfig: where to push images that the cluster can pull;
+                        begins with http:// where the registry has no TLS
   --help                show this
 `;
 
@@ -43,6 +44,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.once(name, () => interrupted.abort(new Error(`stopped by ${name}`)));
 const { signal } = interrupted;
 const reporter = createReporter();
+const registry = values.registry === undefined ? undefined : parseGivenRegistry(values.registry);
 
 if (values.help === true) process.stdout.write(USAGE);
 else {
@@ -68,7 +70,7 @@ async function up(): Promise<void> {
   await reporter.step('apply examples/minimal.yaml', async () => {
     const example = await readFile(EXAMPLE, 'utf8');
     await kubectl.apply(
-      [values.registry === undefined ? example : example.replaceAll(EXAMPLE_REGISTRY, values.registry)],
+      [registry === undefined ? example : example.replaceAll(EXAMPLE_REGISTRY, registry.path)],
       signal,
     );
   });
@@ -96,7 +98,7 @@ Up in ${Math.round((performance.now() - started) / 1000)} s. What next:
 }
 
 async function install(): Promise<Kubectl> {
-  const { kubeconfig, registry } = values;
+  const { kubeconfig } = values;
   if (kubeconfig === undefined) return (await bringUp({ name: NAME }, reporter, signal)).kubectl;
   if (registry === undefined)
     throw usageError('--kubeconfig needs --registry: the cluster pulls images from there');

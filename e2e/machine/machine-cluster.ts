@@ -1,7 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { load } from 'js-yaml';
 import type { Artifact } from '../../operator/api/image.ts';
 import { type LinuxKitMachine, type MachineStatus, parseMachine } from '../../operator/api/machine.ts';
 import { IMAGES, type ImageObject, MACHINES } from '../../operator/controllers/image/objects.ts';
@@ -13,21 +10,13 @@ import { ClusterAccess } from '../../operator/runtime/access.ts';
 import { ApiClient } from '../../operator/runtime/api-client.ts';
 import { SILENT_LOGGER } from '../../operator/runtime/logger.ts';
 import { NO_METRICS } from '../../operator/runtime/metrics.ts';
-import type { KubeObject } from '../../operator/runtime/objects.ts';
-import { NAMESPACES, PODS, type Pod, resource } from '../../operator/runtime/resources.ts';
+import { NAMESPACES, PODS, type Pod } from '../../operator/runtime/resources.ts';
 import { ControlPlane } from '../cluster/control-plane.ts';
+import { applyCrd, installCrds } from '../cluster/crds.ts';
 import { reconcileAll } from '../kubevirt/controller.ts';
 import { kubeVirtCrds } from '../kubevirt/manifests.ts';
 import { waitFor } from '../process/wait.ts';
 import { silentReporter } from '../progress/reporter.ts';
-
-const CRDS = resource<KubeObject>({
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  plural: 'customresourcedefinitions',
-  kind: 'CustomResourceDefinition',
-  namespaced: false,
-});
 
 /**
  * Test support: the machine controller against a real API server with garbage collection. KubeVirt's
@@ -60,9 +49,7 @@ export class MachineCluster implements AsyncDisposable {
     const plane = await ControlPlane.start(silentReporter, signal, { controllers: true });
     const cluster = new MachineCluster(plane, signal);
     try {
-      const folder = join(import.meta.dirname, '../../crds');
-      for (const file of await readdir(folder))
-        await cluster.#applyCrd(await readFile(join(folder, file), 'utf8'));
+      await installCrds(cluster.client, signal);
       cluster.#runController();
       return cluster;
     } catch (error) {
@@ -95,7 +82,7 @@ export class MachineCluster implements AsyncDisposable {
   /** Returns whether the CRDs are a small form of our own, which knows less than KubeVirt's. */
   async installKubeVirt(): Promise<boolean> {
     const { documents, own } = await kubeVirtCrds();
-    for (const document of documents) await this.#applyCrd(document);
+    for (const document of documents) await applyCrd(this.client, document, this.signal);
     this.#running.push(this.#playKubeVirt());
     return own;
   }
@@ -172,26 +159,6 @@ export class MachineCluster implements AsyncDisposable {
   /** Reasons of the events of a machine. */
   told(name = 'web'): readonly string[] {
     return this.events.filter((event) => event.name === name).map((event) => event.reason);
-  }
-
-  async #applyCrd(document: string): Promise<void> {
-    const { signal } = this;
-    const crd = load(document) as KubeObject;
-    await this.client.apply(CRDS, crd, { signal, fieldManager: 'test' });
-    await waitFor(
-      `CRD ${crd.metadata.name}`,
-      async () => {
-        const { status } = (await this.client.get(CRDS, { name: crd.metadata.name }, { signal })) as {
-          readonly status?: {
-            readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-          };
-        };
-        return status?.conditions?.some(
-          (condition) => condition.type === 'Established' && condition.status === 'True',
-        );
-      },
-      { signal, timeout: 60_000 },
-    );
   }
 
   /** Pods run, and are ready at once, unless their boot image is said to be broken. */

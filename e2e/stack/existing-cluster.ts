@@ -21,16 +21,30 @@ import { Kubectl } from './kubectl.ts';
 /** Images that only the local cluster's stand-in needs. */
 const LOCAL_ONLY = ['linuxkit/qemu-launcher'];
 
+/** Where images go that the cluster can pull. */
+export interface GivenRegistry {
+  /** `host[:port]` and, where there is one, `/path`. */
+  readonly path: string;
+  readonly plainHttp: boolean;
+}
+
+/** Reads `[http://]host[:port][/path]`. */
+export function parseGivenRegistry(text: string): GivenRegistry {
+  const plainHttp = text.startsWith('http://');
+  return { path: text.replace(/^https?:\/\//, '').replace(/\/+$/, ''), plainHttp };
+}
+
 /**
- * Installs the operator into a cluster that has KubeVirt. `registry` (`host[:port]/path`) is one
- * that the docker client may push to and that cluster and pods can pull from.
+ * Installs the operator into a cluster that has KubeVirt. `registry` is one that the docker client
+ * may push to and that cluster and pods can pull from.
  */
 export async function useExisting(
-  options: { readonly kubeconfig: string; readonly registry: string },
+  options: { readonly kubeconfig: string; readonly registry: GivenRegistry },
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<Kubectl> {
-  const { kubeconfig, registry } = options;
+  const { kubeconfig } = options;
+  const { path: registry, plainHttp } = options.registry;
   const { kubectl: binary, helm } = await ensureTools(['kubectl', 'helm'], reporter, signal);
   const kubectl = new Kubectl(binary, kubeconfig);
   await reporter.step('look for KubeVirt', async () => await requireKubeVirt(kubectl, signal));
@@ -55,10 +69,10 @@ export async function useExisting(
     }
     return { operator: await push(operator, operator), storage: await push(storage, storage) };
   });
-  await reporter.step(
-    'install the chart',
-    async () => await installChart(helm, kubeconfig, images, {}, signal),
-  );
+  await reporter.step('install the chart', async () => {
+    const values = plainHttp ? { builds: { insecureRegistries: [registry.split('/')[0]] } } : {};
+    await installChart(helm, kubeconfig, images, values, signal);
+  });
   return kubectl;
 }
 

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { load } from 'js-yaml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ControlPlane } from '../../e2e/cluster/control-plane.ts';
+import { installCrds } from '../../e2e/cluster/crds.ts';
 import { findFreePort } from '../../e2e/cluster/ports.ts';
 import { waitFor } from '../../e2e/process/wait.ts';
 import { silentReporter } from '../../e2e/progress/reporter.ts';
@@ -14,8 +13,7 @@ import { type S3Service, startS3 } from '../../e2e/services/s3.ts';
 import { IMAGES, type ImageObject } from '../controllers/image/objects.ts';
 import { ClusterAccess } from '../runtime/access.ts';
 import { ApiClient } from '../runtime/api-client.ts';
-import type { KubeObject } from '../runtime/objects.ts';
-import { CONFIG_MAPS, JOBS, LEASES, NAMESPACES, resource, SECRETS } from '../runtime/resources.ts';
+import { CONFIG_MAPS, JOBS, LEASES, NAMESPACES, SECRETS } from '../runtime/resources.ts';
 
 const MAIN = join(import.meta.dirname, '../main.ts');
 const NAMESPACE = 'linuxkit-system';
@@ -74,17 +72,7 @@ beforeAll(async () => {
     startS3(),
   ]);
   client = new ApiClient(ClusterAccess.load({ file: plane.kubeconfig }));
-  const definitions = resource<KubeObject>({
-    group: 'apiextensions.k8s.io',
-    version: 'v1',
-    plural: 'customresourcedefinitions',
-    kind: 'CustomResourceDefinition',
-    namespaced: false,
-  });
-  for (const name of ['linuxkitimages', 'linuxkitmachines']) {
-    const file = join(import.meta.dirname, `../../crds/${name}.yaml`);
-    await client.create(definitions, load(await readFile(file, 'utf8')) as KubeObject, { signal });
-  }
+  await installCrds(client, signal);
   for (const name of [NAMESPACE, 'tenant']) {
     await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { signal });
   }

@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { load } from 'js-yaml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ControlPlane } from '../../e2e/cluster/control-plane.ts';
+import { installCrds } from '../../e2e/cluster/crds.ts';
 import { waitFor } from '../../e2e/process/wait.ts';
 import { silentReporter } from '../../e2e/progress/reporter.ts';
 import { API_VERSION, FINALIZER_ARTIFACTS, IMAGE_KIND, MACHINE_KIND } from '../api/names.ts';
@@ -10,7 +8,7 @@ import { IMAGES, MACHINES } from '../controllers/image/objects.ts';
 import { ClusterAccess } from '../runtime/access.ts';
 import { ApiClient } from '../runtime/api-client.ts';
 import type { KubeObject } from '../runtime/objects.ts';
-import { type Resource, resource } from '../runtime/resources.ts';
+import type { Resource } from '../runtime/resources.ts';
 import { parsedObjects, runSelfTest } from './self-test.ts';
 
 const signal = AbortSignal.timeout(900_000);
@@ -35,29 +33,8 @@ let client: ApiClient;
 beforeAll(async () => {
   plane = await ControlPlane.start(silentReporter, signal);
   client = new ApiClient(ClusterAccess.load({ file: plane.kubeconfig }));
-  const definitions = resource<KubeObject>({
-    group: 'apiextensions.k8s.io',
-    version: 'v1',
-    plural: 'customresourcedefinitions',
-    kind: 'CustomResourceDefinition',
-    namespaced: false,
-  });
-  for (const name of ['linuxkitimages', 'linuxkitmachines']) {
-    const text = await readFile(join(import.meta.dirname, '..', '..', 'crds', `${name}.yaml`), 'utf8');
-    await client.create(definitions, load(text) as KubeObject, { signal, fieldManager: 'test' });
-  }
-  for (const type of [IMAGES, MACHINES])
-    await waitFor('the kinds to be served', async () => await served(type), { signal, timeout: 60_000 });
+  await installCrds(client, signal);
 });
-
-async function served(type: Resource<KubeObject>): Promise<boolean> {
-  try {
-    await client.list(type, { signal });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 afterAll(async () => {
   await client.access[Symbol.asyncDispose]();

@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { load } from 'js-yaml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ImagePublisher, INIT_ENTRIES, moduleEntries } from '../../e2e/build/image-publisher.ts';
 import { ControlPlane } from '../../e2e/cluster/control-plane.ts';
+import { installCrds } from '../../e2e/cluster/crds.ts';
 import { findFreePort } from '../../e2e/cluster/ports.ts';
 import { program } from '../../e2e/images/entry.ts';
 import { OciLayout } from '../../e2e/images/oci-layout.ts';
@@ -20,8 +20,8 @@ import type { BuildOutcome } from '../build/record.ts';
 import { IMAGES, type ImageObject } from '../controllers/image/objects.ts';
 import { ClusterAccess } from '../runtime/access.ts';
 import { ApiClient } from '../runtime/api-client.ts';
-import type { KubeObject, Stored } from '../runtime/objects.ts';
-import { CONFIG_MAPS, JOBS, type Job, NAMESPACES, PODS, resource } from '../runtime/resources.ts';
+import type { Stored } from '../runtime/objects.ts';
+import { CONFIG_MAPS, JOBS, type Job, NAMESPACES, PODS } from '../runtime/resources.ts';
 import { Transport } from '../runtime/transport.ts';
 import { type ReceivedSpan, TraceReceiver } from '../telemetry/trace-receiver.ts';
 
@@ -78,17 +78,7 @@ beforeAll(async () => {
     TraceReceiver.start(),
   ]);
   client = new ApiClient(ClusterAccess.load({ file: plane.kubeconfig }));
-  const definitions = resource<KubeObject>({
-    group: 'apiextensions.k8s.io',
-    version: 'v1',
-    plural: 'customresourcedefinitions',
-    kind: 'CustomResourceDefinition',
-    namespaced: false,
-  });
-  for (const name of ['linuxkitimages', 'linuxkitmachines']) {
-    const file = join(import.meta.dirname, `../../crds/${name}.yaml`);
-    await client.create(definitions, load(await readFile(file, 'utf8')) as KubeObject, { signal });
-  }
+  await installCrds(client, signal);
   for (const name of ['linuxkit-system', 'tenant'])
     await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { signal });
   const images = new ImagePublisher(new OciLayout(join(folder, 'layout')), registry.host);

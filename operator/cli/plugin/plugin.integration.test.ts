@@ -1,19 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ControlPlane } from '../../../e2e/cluster/control-plane.ts';
+import { installCrds } from '../../../e2e/cluster/crds.ts';
 import { waitFor } from '../../../e2e/process/wait.ts';
 import { silentReporter } from '../../../e2e/progress/reporter.ts';
 import { ANNOTATION_REBUILD, ANNOTATION_ROLLBACK } from '../../api/names.ts';
 import { IMAGES, type ImageObject } from '../../controllers/image/objects.ts';
 import { ClusterAccess } from '../../runtime/access.ts';
 import { ApiClient } from '../../runtime/api-client.ts';
-import type { KubeObject } from '../../runtime/objects.ts';
-import { resource } from '../../runtime/resources.ts';
 import { artifact, conditions, IMAGE, MACHINE } from './examples.ts';
 import { MACHINES } from './objects.ts';
 
@@ -38,17 +35,7 @@ async function plugin(...args: readonly string[]) {
 beforeAll(async () => {
   plane = await ControlPlane.start(silentReporter, signal);
   client = new ApiClient(ClusterAccess.load({ file: plane.kubeconfig }));
-  const definitions = resource<KubeObject>({
-    group: 'apiextensions.k8s.io',
-    version: 'v1',
-    plural: 'customresourcedefinitions',
-    kind: 'CustomResourceDefinition',
-    namespaced: false,
-  });
-  for (const name of ['linuxkitimages', 'linuxkitmachines']) {
-    const file = join(import.meta.dirname, `../../../crds/${name}.yaml`);
-    await client.create(definitions, load(await readFile(file, 'utf8')) as KubeObject, { signal });
-  }
+  await installCrds(client, signal);
   const metadata = { ...key };
   const config = { kernel: { image: 'kernel:1' }, init: ['init:1'] };
   const image = { ...IMAGE, metadata, spec: { config } } as unknown as ImageObject;

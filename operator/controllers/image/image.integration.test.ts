@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { load } from 'js-yaml';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ControlPlane } from '../../../e2e/cluster/control-plane.ts';
+import { installCrds } from '../../../e2e/cluster/crds.ts';
 import { waitFor } from '../../../e2e/process/wait.ts';
 import { silentReporter } from '../../../e2e/progress/reporter.ts';
 import type { ImageStatus } from '../../api/image.ts';
@@ -115,28 +115,7 @@ beforeAll(async () => {
   client = new ApiClient(ClusterAccess.load({ file: plane.kubeconfig }));
   folder = await mkdtemp(join(tmpdir(), 'linuxkit-image-controller-'));
   store = new FolderStore(folder);
-  type Definition = KubeObject & { status?: { conditions?: { type: string; status: string }[] } };
-  const definitions = resource<Definition>({
-    group: 'apiextensions.k8s.io',
-    version: 'v1',
-    plural: 'customresourcedefinitions',
-    kind: 'CustomResourceDefinition',
-    namespaced: false,
-  });
-  for (const name of ['linuxkitimages', 'linuxkitmachines']) {
-    const file = new URL(`../../../crds/${name}.yaml`, import.meta.url);
-    const made = await client.create(definitions, load(await readFile(file, 'utf8')) as Definition, {
-      signal,
-    });
-    await waitFor(
-      `CRD ${name}`,
-      async () =>
-        (await client.get(definitions, { name: made.metadata.name }, { signal })).status?.conditions?.some(
-          ({ type, status }) => type === 'Established' && status === 'True',
-        ),
-      { signal, timeout: 20_000 },
-    );
-  }
+  await installCrds(client, signal);
 });
 
 afterAll(async () => {
