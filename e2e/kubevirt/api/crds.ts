@@ -64,8 +64,26 @@ function nameOf(kind: Kind): string {
   return `${plural(kind)}.${kind.group}`;
 }
 
+const OPEN = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } as const;
+const LIST = { type: 'array', items: OPEN } as const;
+
+function open(properties: Readonly<Record<string, object>>): object {
+  return { ...OPEN, properties };
+}
+
+/** Anything, but lists where the stand-in goes through lists. */
+const INSTANCE_SPEC = open({
+  domain: open({ devices: open({ disks: LIST, interfaces: LIST }) }),
+  networks: LIST,
+  volumes: LIST,
+});
+const SPECS: Readonly<Record<string, object>> = {
+  VirtualMachine: open({ template: open({ spec: INSTANCE_SPEC }) }),
+  VirtualMachineInstance: INSTANCE_SPEC,
+};
+
 function crd(kind: Kind): object {
-  const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const spec = SPECS[kind.kind] ?? OPEN;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -86,7 +104,7 @@ function crd(kind: Kind): object {
           storage: true,
           ...(kind.status === true ? { subresources: { status: {} } } : {}),
           schema: {
-            openAPIV3Schema: { type: 'object', required: ['spec'], properties: { spec: open, status: open } },
+            openAPIV3Schema: { type: 'object', required: ['spec'], properties: { spec, status: OPEN } },
           },
         },
       ],
