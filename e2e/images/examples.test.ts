@@ -40,7 +40,18 @@ test.each(NAMES)('linuxkit/%s.yml is the same machine for the command line', asy
   expect(load(inCluster)).toEqual(image?.spec.config);
 });
 
-test.each(NAMES)('every image that %s.yaml names is published', async (name) => {
+test('metadata.yaml holds machines that have theirs from the object and from a Secret', async () => {
+  const [image, inline, secret, outOfSecret] = loadAll(await read('metadata.yaml'));
+  const { spec, metadata } = parseImage(image);
+  expect(spec.config?.onboot?.map(({ name }) => name)).toEqual(['metadata', 'show']);
+  for (const machine of [inline, outOfSecret])
+    expect(parseMachine(machine).spec.imageRef.name).toBe(metadata.name);
+  expect(parseMachine(outOfSecret).spec.metadata?.secretRef).toEqual({
+    name: (secret as { metadata: { name: string } }).metadata.name,
+  });
+});
+
+test.each([...NAMES, 'metadata'])('every image that %s.yaml names is published', async (name) => {
   const published = new Set(
     COMPONENTS.map(({ repository, tag }) => `registry.test:5000/${repository}:${tag}`),
   );
