@@ -169,7 +169,9 @@ describe('five machines', () => {
       const back = await until('all to be back', 200, () => {
         const found = watch.machine(NAME);
         const isBack = runs(found, good, REPLICAS) && found?.status?.targetDigest === good;
-        return isBack && conditionOf(found, 'Stalled')?.reason === 'RolledBack' ? found : undefined;
+        // An earlier image that did not come up may have left the same conditions.
+        const isOfThis = conditionOf(found, 'RolledBack')?.message.includes(bad) === true;
+        return isBack && isOfThis && conditionOf(found, 'Stalled')?.reason === 'RolledBack' ? found : undefined;
       });
       expect(conditionOf(back, 'RolledBack')).toMatchObject({
         status: 'True',
