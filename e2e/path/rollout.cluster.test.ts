@@ -171,7 +171,9 @@ describe('five machines', () => {
         const isBack = runs(found, good, REPLICAS) && found?.status?.targetDigest === good;
         // An earlier image that did not come up may have left the same conditions.
         const isOfThis = conditionOf(found, 'RolledBack')?.message.includes(bad) === true;
-        return isBack && isOfThis && conditionOf(found, 'Stalled')?.reason === 'RolledBack' ? found : undefined;
+        return isBack && isOfThis && conditionOf(found, 'Stalled')?.reason === 'RolledBack'
+          ? found
+          : undefined;
       });
       expect(conditionOf(back, 'RolledBack')).toMatchObject({
         status: 'True',
