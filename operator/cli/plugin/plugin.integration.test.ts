@@ -39,10 +39,8 @@ beforeAll(async () => {
   const metadata = { ...key };
   const config = { kernel: { image: 'kernel:1' }, init: ['init:1'] };
   const image = { ...IMAGE, metadata, spec: { config } } as unknown as ImageObject;
-  // A definition that was just made is not served at once.
-  const options = { signal, timeout: 60_000 };
-  await waitFor('an image', () => client.create(IMAGES, image, { signal }), options);
-  await waitFor('a machine', () => client.create(MACHINES, { ...MACHINE, metadata }, { signal }), options);
+  await client.create(IMAGES, image, { signal });
+  await client.create(MACHINES, { ...MACHINE, metadata }, { signal });
   await client.patch(IMAGES, key, { status: IMAGE.status }, { signal, subresource: 'status' });
   await client.patch(MACHINES, key, { status: MACHINE.status }, { signal, subresource: 'status' });
 });
