@@ -21,7 +21,7 @@ import { type MemberFacts, parseMemberFacts } from './tree-facts.ts';
 import { linkableSource, type WorkFile } from './work-file.ts';
 
 /** Uncompressed bytes of a part: small enough to keep all cores busy, large enough to compress well. */
-const PART_SIZE = 16 * 1024 * 1024;
+const PART_SIZE = 4 * 1024 * 1024;
 
 export const NO_ADJUSTMENT: Adjustment = { moves: [], removed: [], added: [] };
 

@@ -1,6 +1,6 @@
 import type { Sink } from './archive.ts';
 import { GzipCompressor } from './gzip.ts';
-import { ZstdCompressor } from './zstd.ts';
+import { createZstdCompressor } from './zstd.ts';
 
 /** Compressions that the kernel's unpacker knows and the engine writes. */
 export type MemberCompression = 'gzip' | 'zstd';
@@ -33,7 +33,7 @@ export function createCompressor(
     case 'gzip':
       return new GzipCompressor({ level, sink: options.sink });
     case 'zstd':
-      return new ZstdCompressor({ level, ...options });
+      return createZstdCompressor({ level, ...options });
     default:
       return compression satisfies never;
   }

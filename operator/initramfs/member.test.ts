@@ -10,6 +10,7 @@ import { deviceOf, writeMember } from './member.ts';
 import { TRAILER } from './newc.ts';
 import { readInitramfs } from './reader.ts';
 import { unpack } from './unpack.ts';
+import { WHOLE_SIZE } from './zstd.ts';
 
 const META: Metadata = { mode: 0o644, uid: 1, gid: 2, mtime: 3 };
 const signal = new AbortController().signal;
@@ -88,8 +89,11 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
     expect(nodes.get('über')?.data.toString()).toBe('ü');
   });
 
-  it('is one stream that any tool can read, and its sums are true', async () => {
-    const content = noise(3 * CHUNK_SIZE + 17, 1);
+  it.each([
+    ['', 3 * CHUNK_SIZE + 17],
+    [', too large to be collected', WHOLE_SIZE + 17],
+  ])('is one stream that any tool can read, and its sums are true%s', async (_, length) => {
+    const content = noise(length, 1);
     const { bytes, sum } = await member([file('a', content), file('b', 'x')], { compression });
     const archive = compression === 'gzip' ? gunzipSync(bytes) : zstdDecompressSync(bytes);
     expect(sum).toEqual({
