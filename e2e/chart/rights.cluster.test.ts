@@ -31,6 +31,8 @@ const RARE: Readonly<Record<string, string>> = {
     'asked for by an admission plug-in that is off by default',
   'patch controllerrevisions.apps': 'a machine that goes back to a revision which it had before',
   'delete virtualmachineinstances.kubevirt.io': 'an instance that is stuck on a bad digest',
+  'get virtualmachineinstancetypes.instancetype.kubevirt.io': 'a machine that names an instance type',
+  'get virtualmachineclusterinstancetypes.instancetype.kubevirt.io': 'a machine that names an instance type',
   'patch events.events.k8s.io': 'an event that repeats within minutes',
 };
 

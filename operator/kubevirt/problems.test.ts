@@ -106,6 +106,18 @@ describe('refused with field and reason', () => {
     expect(problems[0]?.message).toMatch(message);
   });
 
+  test('an instance type that gives too little memory for the image', () => {
+    const machine = sampleMachine({ memory: undefined, instancetype: { name: 'small' } });
+    expect(renderProblems(machine, long, options, '1Gi')).toEqual([]);
+    expect(renderProblems(machine, long, options)).toEqual([]);
+    expect(renderProblems(machine, long, options, '100Mi')).toEqual([
+      {
+        reason: 'InvalidMachine',
+        message: expect.stringMatching(/^spec\.instancetype: small: 100Mi cannot hold this image/),
+      },
+    ]);
+  });
+
   test('a registry host that makes no reference', () => {
     expect(
       renderProblems(sampleMachine(), sampleArtifact(), { bootRegistryHost: 'bad host' })[0]?.message,

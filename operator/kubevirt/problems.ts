@@ -14,11 +14,15 @@ export interface RenderProblem {
   readonly message: string;
 }
 
-/** Everything that is wrong with a machine as it would be rendered. Nothing is rendered while there is any. */
+/**
+ * Everything that is wrong with a machine as it would be rendered. Nothing is rendered while there is any.
+ * `instanceMemory` is what its instance type gives, where that is known.
+ */
 export function renderProblems(
   machine: LinuxKitMachine,
   artifact: Artifact,
   options: RenderOptions,
+  instanceMemory?: string,
 ): readonly RenderProblem[] {
   const { spec } = machine;
   const problems: RenderProblem[] = [];
@@ -31,6 +35,10 @@ export function renderProblems(
   );
   invalid('spec.kernelArgs', kernelArgumentsProblem(kernelArguments(artifact, spec.kernelArgs)));
   if (spec.memory !== undefined) invalid('spec.memory', guestMemoryProblem(spec.memory, artifact));
+  if (spec.instancetype !== undefined && instanceMemory !== undefined) {
+    const problem = guestMemoryProblem(instanceMemory, artifact);
+    invalid('spec.instancetype', problem && `${spec.instancetype.name}: ${problem}`);
+  }
   invalid('spec.metadata', metadataProblem(machine));
 
   const { conflicts } = mergeTemplate(instanceSpec(machine, 0, artifact, options), spec.template?.spec);

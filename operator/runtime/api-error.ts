@@ -128,6 +128,7 @@ export const isAlreadyExists = (error: unknown): error is ApiError => isApiError
 export const isConflict = (error: unknown): error is ApiError => isApiError(error, 'Conflict');
 /** The resource version asked for is compacted away: only a new list helps. */
 export const isGone = (error: unknown): error is ApiError => isApiError(error, 'Gone');
+export const isForbidden = (error: unknown): error is ApiError => isApiError(error, 'Forbidden');
 /** The API server will say the same again until the object, or the operator's rights, change. */
 export const isRefused = (error: unknown): error is ApiError =>
-  isApiError(error, 'Invalid') || isApiError(error, 'BadRequest') || isApiError(error, 'Forbidden');
+  isApiError(error, 'Invalid') || isApiError(error, 'BadRequest') || isForbidden(error);

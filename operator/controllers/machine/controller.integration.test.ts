@@ -4,7 +4,7 @@ import { waitFor } from '../../../e2e/process/wait.ts';
 import { sampleArtifact } from '../../kubevirt/sample.ts';
 import type { VirtualMachine } from '../../kubevirt/types.ts';
 import type { KubeObject } from '../../runtime/objects.ts';
-import { CONFIG_MAPS, PODS } from '../../runtime/resources.ts';
+import { CONFIG_MAPS, PODS, resource } from '../../runtime/resources.ts';
 import { MACHINES } from '../image/objects.ts';
 import { VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES } from './caches.ts';
 
@@ -245,6 +245,37 @@ test('what would boot into silence is refused before anything is made', async ()
     /^spec\.memory: 64Mi cannot hold/,
   );
   expect((await cluster.client.list(VIRTUAL_MACHINES, { namespace, signal })).items).toEqual([]);
+});
+
+test('an instance type with too little memory is refused as well, until it has more', async () => {
+  const type = resource<KubeObject & { readonly spec: object }>({
+    group: 'instancetype.kubevirt.io',
+    version: 'v1beta1',
+    plural: 'virtualmachineinstancetypes',
+    kind: 'VirtualMachineInstancetype',
+  });
+  const give = async (guest: string): Promise<void> => {
+    const metadata = { name: 'small', namespace };
+    const apiVersion = 'instancetype.kubevirt.io/v1beta1';
+    const object = { apiVersion, kind: type.kind, metadata, spec: { cpu: { guest: 1 }, memory: { guest } } };
+    await cluster.client.apply(type, object, { signal, fieldManager: 'test' });
+  };
+  await give('64Mi');
+  await cluster.writeImage(sampleArtifact());
+  await cluster.writeMachine({
+    memory: undefined,
+    instancetype: { name: 'small', kind: 'VirtualMachineInstancetype' },
+  });
+  const status = await cluster.untilReady('InvalidMachine');
+  expect(status.conditions?.find((condition) => condition.type === 'Ready')?.message).toMatch(
+    /^spec\.instancetype: small: 64Mi cannot hold/,
+  );
+  expect((await cluster.client.list(VIRTUAL_MACHINES, { namespace, signal })).items).toEqual([]);
+
+  await give('512Mi');
+  await cluster.untilReady('UpToDate');
+  const [instance] = await cluster.instances();
+  expect(instance?.spec?.domain.memory?.guest).toBe('512Mi');
 });
 
 test.each([

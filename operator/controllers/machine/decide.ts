@@ -43,7 +43,7 @@ const ALWAYS_OPEN: WindowState = { open: true, changesAt: undefined };
  */
 export function decide(snapshot: Snapshot, options: RenderOptions, now: Date): Decision {
   const { machine } = snapshot;
-  const course = courseOf(snapshot, (revision) => problemsOf(machine, revision, options), now);
+  const course = courseOf(snapshot, (revision) => problemsOf(snapshot, revision, options), now);
   const members = fleetOf(snapshot, course, now);
   const failure = failureOf(machine, course, members, now);
   if (failure !== undefined) return afterFailure(snapshot, { ...course, ...failure, proven: false }, now);
@@ -106,7 +106,7 @@ function afterFailure(snapshot: Snapshot, course: Course, now: Date): Decision {
 }
 
 function problemsOf(
-  machine: LinuxKitMachine,
+  { machine, instanceMemory }: Snapshot,
   revision: Revision,
   options: RenderOptions,
 ): readonly RenderProblem[] {
@@ -114,7 +114,7 @@ function problemsOf(
   const problem = maintenanceWindow === undefined ? undefined : windowProblem(maintenanceWindow);
   const message = `spec.update.maintenanceWindow.${problem}`;
   return [
-    ...renderProblems(machineAt(machine, revision), revision.artifact, options),
+    ...renderProblems(machineAt(machine, revision), revision.artifact, options, instanceMemory),
     ...(problem === undefined ? [] : [{ reason: 'InvalidMachine', message } as const]),
   ];
 }

@@ -39,7 +39,8 @@ export class MachineGatherer {
     });
   }
 
-  gather(machine: LinuxKitMachine, slots: Slots): Snapshot {
+  /** `instanceMemory`: see {@link Snapshot}; it takes a request, and is asked for before. */
+  gather(machine: LinuxKitMachine, slots: Slots, instanceMemory?: string): Snapshot {
     const { namespace, uid } = machine.metadata;
     const virtualMachines = this.#virtualMachines(machine);
     const instances = virtualMachines.flatMap((vm) => this.#caches.instances.byOwner(vm.metadata.uid));
@@ -60,6 +61,7 @@ export class MachineGatherer {
         uid,
         instances.map((vmi) => vmi.metadata.uid),
       ),
+      ...(instanceMemory === undefined ? {} : { instanceMemory }),
       slots,
     };
   }

@@ -22,6 +22,7 @@ import { MACHINE_STATUSES, type MachineCaches } from './caches.ts';
 import { decide } from './decide.ts';
 import { deletionOf } from './deletion.ts';
 import { MachineGatherer } from './gather.ts';
+import { INSTANCE_TYPE_TTL_MS, InstanceTypes } from './instance-types.ts';
 import { KubeVirtPresence } from './kubevirt-presence.ts';
 import { type Obstacle, obstacleIn } from './obstacle.ts';
 import { OwnWrites } from './own-writes.ts';
@@ -64,11 +65,13 @@ export class MachineReconciler {
   readonly #machines: OwnWrites<MachineObject>;
   readonly #boots = new BootTimes();
   readonly #kubeVirt: KubeVirtPresence;
+  readonly #instanceTypes: InstanceTypes;
 
   constructor(options: MachineReconcilerOptions) {
     this.#options = options;
     this.#gatherer = new MachineGatherer(options.caches, options.clock);
     this.#machines = new OwnWrites(() => options.clock.monotonic());
+    this.#instanceTypes = new InstanceTypes(options.client, options.clock);
     this.#kubeVirt = new KubeVirtPresence(options.client, options.caches, options.namespace);
     options.caches.machines.onChange(({ type, object }) => {
       if (type === 'deleted') this.#forget(object.metadata.uid);
@@ -91,7 +94,8 @@ export class MachineReconciler {
     context: ReconcileContext,
   ): Promise<ReconcileResult> {
     const { render, recorder, metrics } = this.#options;
-    const decision = this.#decide(machine, render);
+    const instanceMemory = await this.#instanceTypes.memoryFor(machine, context.signal);
+    const decision = this.#decide(machine, render, instanceMemory);
     try {
       for (const action of decision.actions) await this.#act(machine, action, context);
     } catch (error) {
@@ -110,15 +114,24 @@ export class MachineReconciler {
   }
 
   /** Without a pause between looking at the ledger and writing into it: others decide at the same time. */
-  #decide(machine: LinuxKitMachine, render: RenderOptions): Decision {
+  #decide(machine: LinuxKitMachine, render: RenderOptions, instanceMemory: string | undefined): Decision {
     const { ledger, clock, wake } = this.#options;
     const { uid, namespace, name } = machine.metadata;
     const slots = ledger.slotsFor({ uid, namespace }, clock.now());
-    const decision = decide(this.#gatherer.gather(machine, slots), render, new Date(clock.now()));
+    const decision = decide(
+      this.#gatherer.gather(machine, slots, instanceMemory),
+      render,
+      new Date(clock.now()),
+    );
     wake(ledger.record({ uid, key: keyText({ namespace, name }) }, decision));
-    // Those on their way may be given up for the count without any event.
-    if (!decision.waitsForSlot) return decision;
-    return { ...decision, requeueAfterMs: Math.min(decision.requeueAfterMs ?? SLOT_RETRY_MS, SLOT_RETRY_MS) };
+    const looks = [
+      decision.requeueAfterMs,
+      // Those on their way may be given up for the count without any event.
+      decision.waitsForSlot ? SLOT_RETRY_MS : undefined,
+      // Instance types are not watched.
+      instanceMemory === undefined ? undefined : INSTANCE_TYPE_TTL_MS,
+    ].filter((each) => each !== undefined);
+    return looks.length === 0 ? decision : { ...decision, requeueAfterMs: Math.min(...looks) };
   }
 
   async #act(machine: LinuxKitMachine, action: Action, { signal, logger }: ReconcileContext): Promise<void> {

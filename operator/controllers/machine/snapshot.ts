@@ -55,6 +55,8 @@ export interface Snapshot {
    * them an old copy would let one machine too many be restarted.
    */
   readonly ended: ReadonlySet<string>;
+  /** What the machine's instance type gives its guests, where that is known. */
+  readonly instanceMemory?: string;
   /** How many more machines may be restarted, given those that other objects' machines are taking. */
   readonly slots: Slots;
 }

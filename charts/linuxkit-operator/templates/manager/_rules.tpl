@@ -45,6 +45,10 @@
 - apiGroups: [kubevirt.io]
   resources: [virtualmachineinstances]
   verbs: [list, watch, delete]
+# How much memory a machine gets by its type.
+- apiGroups: [instancetype.kubevirt.io]
+  resources: [virtualmachineinstancetypes{{ if not .Values.watchNamespace }}, virtualmachineclusterinstancetypes{{ end }}]
+  verbs: [get]
 - apiGroups: [subresources.kubevirt.io]
   resources: [virtualmachines/restart]
   verbs: [update]
