@@ -91,11 +91,11 @@ export const identity = z
 
 const MODE_MESSAGE = "must be a quoted octal string, such as '0644'";
 
-/** File permissions, written as octal digits in a string, as LinuxKit asks for. */
+/** File permissions, written as octal digits in a string, as LinuxKit asks for; empty is as good as none. */
 export const octalMode = z
   .string({ error: (issue) => (issue.input === undefined ? undefined : MODE_MESSAGE) })
   .max(8)
-  .regex(/^0*[0-7]{1,4}$/, MODE_MESSAGE);
+  .regex(/^(0*[0-7]{1,4})?$/, MODE_MESSAGE);
 
 /** A path within the image, which must stay there. */
 export const imagePath = withRules(

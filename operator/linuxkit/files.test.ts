@@ -20,6 +20,7 @@ describe('kinds and modes', () => {
     [{ path: 'a', contents: '' }, ['file a 600 0:0']],
     [{ path: '/a', contents: 'x', mode: '644' }, ['file a 644 0:0']],
     [{ path: 'a', directory: true }, ['directory a 700 0:0']],
+    [{ path: 'a', contents: '', mode: '' }, ['file a 600 0:0']],
     [{ path: 'a', directory: true, mode: '1777' }, ['directory a 1777 0:0']],
     [{ path: 'a', symlink: '../b' }, ['symlink a 600 0:0']],
     [{ path: 'a', source: '~/b', optional: true, mode: '0400' }, ['source a 400 0:0']],
