@@ -5,8 +5,6 @@ export interface ToolFamily {
   readonly tags?: readonly string[];
   /** Variables set at link time, `package.variable` to value. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** Whether to leave out debug information already when compiling: a tenth less to wait for. */
-  readonly quick?: boolean;
   /** Whether C code is linked, and then which Debian packages it needs. */
   readonly cgo?: readonly string[];
 }
@@ -47,7 +45,6 @@ export const toolFamilies = {
     // Without its stamp the API server calls itself v0.0.0, which Helm's
     // kubeVersion constraints and kubelet skew checks take at its word.
     variables: Object.fromEntries(stamped),
-    quick: true,
   },
   // Apart, since Kubernetes 1.36 does not compile with the version of the CRI that it needs.
   containerd: {
@@ -101,7 +98,8 @@ export function familyOf(tool: ToolName): FamilyName {
 export function buildFlags(family: ToolFamily): readonly string[] {
   const variables = Object.entries(family.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   return [
-    ...(family.quick === true ? ['-gcflags=all=-dwarf=false'] : []),
+    // Without debug information from the start: a tenth less to compile.
+    '-gcflags=all=-dwarf=false',
     '-trimpath',
     '-buildvcs=false',
     ...(family.tags === undefined ? [] : ['-tags', family.tags.join(',')]),

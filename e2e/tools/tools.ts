@@ -24,7 +24,8 @@ const compileTimeout = 3_600_000;
 /**
  * Compiles the named tools unless they are in the cache, and returns the absolute
  * path of each. Cached binaries are keyed by everything that decides their content:
- * module files, sources, flags, Go version and architecture.
+ * module files, sources, flags, Go version and architecture. Families are compiled side by
+ * side, since each has times in which it leaves cores idle.
  * @throws Failure `ToolMissing` without Go, `CompileFailed` with the compiler's last lines.
  */
 export async function ensureTools<N extends ToolName>(
@@ -32,14 +33,22 @@ export async function ensureTools<N extends ToolName>(
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<Readonly<Record<N, string>>> {
-  const paths: Partial<Record<N, string>> = {};
   const byFamily = Map.groupBy(names, familyOf);
   const toolchain = (await run('go', ['env', 'GOVERSION', 'GOARCH'], { signal, advice: goAdvice })).trim();
-  for (const [family, members] of byFamily) {
-    const folder = await ensureFamily(family, members, toolchain, reporter, signal);
-    for (const name of members) paths[name] = join(folder, name);
-  }
-  return paths as Record<N, string>;
+  const failed = new AbortController();
+  const compiling = [...byFamily].map(async ([family, members]) => {
+    try {
+      const both = AbortSignal.any([signal, failed.signal]);
+      const folder = await ensureFamily(family, members, toolchain, reporter, both);
+      return members.map((name) => [name, join(folder, name)] as const);
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  });
+  // The others are waited for too: what the first failure ends must be gone before it is told.
+  await Promise.allSettled(compiling);
+  return Object.fromEntries((await Promise.all(compiling)).flat()) as Record<N, string>;
 }
 
 async function ensureFamily(
@@ -90,6 +99,7 @@ async function compile(
   const packages = wanted.map((each) => family.commands[each] ?? each);
   const common = { cwd: source, env, signal, timeout: compileTimeout, advice: goAdvice };
   await run('go', ['mod', 'download'], common).catch((error: unknown) => {
+    signal.throwIfAborted();
     throw new Failure('CompileFailed', `cannot download the Go modules of ${source}`, {
       cause: error,
       ...(error instanceof Failure ? { log: error.log } : {}),
@@ -114,6 +124,7 @@ async function compile(
       },
     });
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof Failure)) throw error;
     throw new Failure('CompileFailed', `cannot compile ${wanted.join(', ')} in ${source}`, {
       cause: error,
