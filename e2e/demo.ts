@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { LocalCluster } from './cluster/local-cluster.ts';
 import { stopOwnEngine } from './docker/engine.ts';
 import { createReporter } from './progress/reporter.ts';
-import { OPERATOR_NAMESPACE } from './stack/chart.ts';
+import { OPERATOR_NAMESPACE, RELEASE } from './stack/chart.ts';
 import { consoleLine, imagesAndMachines } from './stack/console.ts';
 import { parseGivenRegistry, useExisting } from './stack/existing-cluster.ts';
 import type { Kubectl } from './stack/kubectl.ts';
@@ -93,7 +93,12 @@ Up in ${Math.round((performance.now() - started) / 1000)} s. What next:
   kubectl edit lki minimal                             change a service, and watch the machine follow
   kubectl logs -f ${shown.pod} -c guest-console-log    the machine's console
   kubectl get lki minimal -o jsonpath={.status.artifact}   what was built, and where its objects are
-  kubectl -n ${OPERATOR_NAMESPACE} get pods            the operator${values.kubeconfig === undefined ? '\n  npm run demo -- --down                               stop all of it' : ''}
+  kubectl -n ${OPERATOR_NAMESPACE} get pods            the operator
+${
+  values.kubeconfig === undefined
+    ? '  npm run demo -- --down                               stop all of it'
+    : `  kubectl delete lkm,lki minimal && helm --namespace ${OPERATOR_NAMESPACE} uninstall ${RELEASE}   remove all of it`
+}
 `);
 }
 

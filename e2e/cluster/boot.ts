@@ -16,7 +16,9 @@ import {
   kubeletConfig,
   kubeProxyConfig,
   type NodeSettings,
+  plainHttpHosts,
   registryConfig,
+  registryHosts,
 } from './node-config.ts';
 import { pauseImage, writePauseArchive } from './pause-image.ts';
 import { get, waitForApiServer } from './readiness.ts';
@@ -117,6 +119,10 @@ async function writeConfigurations(settings: NodeSettings): Promise<void> {
     await mkdir(join(folder, each), { recursive: true });
   const json = (document: unknown): string => `${JSON.stringify(document, null, 2)}\n`;
   await writeFile(join(folder, 'etc', 'containerd.toml'), containerdConfig(settings));
+  // By its address the registry is the same for this machine, pods and containerd.
+  const outside = `${settings.network.nodeAddress}:5000`;
+  await mkdir(join(registryHosts(folder), outside), { recursive: true });
+  await writeFile(join(registryHosts(folder), outside, 'hosts.toml'), plainHttpHosts(outside));
   await writeFile(auditFiles(folder).policy, json(AUDIT_POLICY));
   await writeFile(join(folder, 'etc', 'kubelet.json'), json(kubeletConfig(settings)));
   await writeFile(join(folder, 'etc', 'kube-proxy.json'), json(kubeProxyConfig(settings)));

@@ -42,11 +42,10 @@ export class LocalCluster {
   /** `https://ADDRESS:6443`, the same from this machine, node and pods. */
   readonly server: string;
   /**
-   * A registry over plain HTTP that is part of the node: its name from this machine and
-   * from pods, and its name for the node's containerd, for images of pods. Pods also
-   * know it as registry.test:5000.
+   * A registry over plain HTTP that is part of the node. Its address is good on this machine, in
+   * pods and for images of pods; pods also know it as registry.test:5000.
    */
-  readonly registry: { readonly host: string; readonly nodeHost: string };
+  readonly registry: { readonly host: string };
   /** This machine as pods reach it; they also know it as host.test. */
   readonly hostAddress: string;
 
@@ -62,7 +61,7 @@ export class LocalCluster {
     this.nodeName = name;
     this.network = network;
     this.server = `https://${network.nodeAddress}:6443`;
-    this.registry = { host: `${network.nodeAddress}:5000`, nodeHost: '127.0.0.1:5000' };
+    this.registry = { host: `${network.nodeAddress}:5000` };
     this.hostAddress = network.hostAddress;
     this.#init = init;
     this.components = new NodeComponents(name, init);

@@ -22,6 +22,9 @@ export interface ClusterNetwork {
 /** As many instances may run at once. */
 const instances = 64;
 
+/** The range with the nodes of all instances, and this machine's ends of the links to them. */
+export const clusterAddresses = '10.217.0.0/16';
+
 /** The network of the instance with this index, 0 to 63. */
 export function clusterNetwork(index: number): ClusterNetwork {
   return {

@@ -25,6 +25,16 @@ export function containerdSocket(folder: string): string {
   return join(folder, 'containerd.sock');
 }
 
+/** Where containerd looks up how to reach a registry: one folder for each `host:port`. */
+export function registryHosts(folder: string): string {
+  return join(folder, 'etc', 'certs.d');
+}
+
+/** What containerd must know of a registry to pull from it without TLS (`hosts.toml`). */
+export function plainHttpHosts(registry: string): string {
+  return `server = ${JSON.stringify(`http://${registry}`)}\n`;
+}
+
 /** containerd's configuration, version 3. */
 export function containerdConfig(settings: NodeSettings): string {
   const { folder } = settings;
@@ -42,6 +52,9 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.internal.v1.traci
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = ${text(settings.pauseImage)}
+
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = ${text(registryHosts(folder))}
 
 [plugins.'io.containerd.cri.v1.runtime']
   # Lowering the score needs CAP_SYS_RESOURCE, and every sandbox would fail without it.

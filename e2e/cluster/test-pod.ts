@@ -54,7 +54,7 @@ async function pushFiles(
     config: { Cmd: ['/bin/sh'], Env: ['PATH=/bin'] },
   });
   await pushImage(image, { registry: cluster.registry.host, repository, tag: '1' }, signal);
-  return `${cluster.registry.nodeHost}/${repository}:1`;
+  return `${cluster.registry.host}/${repository}:1`;
 }
 
 /** Runs pods to their end and reads what they printed. */

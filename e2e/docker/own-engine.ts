@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { clusterAddresses } from '../cluster/network.ts';
 import { removeCgroups } from '../process/cgroups.ts';
 import { Component, type ComponentRecord } from '../process/component.ts';
 import { mountPointsBelow } from '../process/mounts.ts';
@@ -64,6 +65,8 @@ export class OwnEngine {
         '--ip-forward=false',
         '--ip-masq=false',
         '--userland-proxy=true',
+        // Registries of local clusters have no TLS.
+        `--insecure-registry=${clusterAddresses}`,
       ],
       logFile: this.#path('dockerd.log'),
       survives: true,

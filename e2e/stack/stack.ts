@@ -6,6 +6,7 @@ import { LocalCluster } from '../cluster/local-cluster.ts';
 import { saveImage } from '../docker/build.ts';
 import { type DockerEngine, ensureDocker } from '../docker/engine.ts';
 import { publishComponents } from '../images/publish.ts';
+import type { StandInImages } from '../kubevirt/manifests.ts';
 import { buildOperatorImage, buildStandInImage } from '../operator-image/operator-image.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import { ensureServiceImage } from '../services/service-image.ts';
@@ -46,10 +47,8 @@ export async function bringUp(
   await ensurePackages(['busybox-static'], reporter, signal);
   const engine = await ensureDocker(reporter, signal);
   // All at once: what they share is then compiled in one go, under one bar.
-  const { kubectl: binary, helm } = await ensureTools([...nodeTools, 'helm', 'versitygw'], reporter, signal);
-  const cluster =
-    (await LocalCluster.attach(options.name)) ?? (await LocalCluster.start(options, reporter, signal));
-  const kubectl = new Kubectl(binary, cluster.kubeconfig);
+  const { helm } = await ensureTools([...nodeTools, 'helm', 'versitygw'], reporter, signal);
+  const { cluster, kubectl } = await bringUpCluster(options.name, reporter, signal);
 
   const images: StackImages = {
     operator: await buildOperatorImage(engine, reporter, signal),
@@ -60,15 +59,67 @@ export async function bringUp(
       signal,
     ),
   };
+  await loadImages(cluster, engine, Object.values(images), reporter, signal);
+  const launcher = await publishInto(cluster, undefined, reporter, signal);
+  await installStandIn(kubectl, { standIn: images.standIn, launcher }, reporter, signal);
+  await reporter.step('install the chart', async () => {
+    const values = { builds: { insecureRegistries: [POD_REGISTRY] }, ...options.values };
+    await installChart(helm, cluster.kubeconfig, images, values, signal);
+  });
+  return { cluster, kubectl, helm, images };
+}
+
+/** A cluster with KubeVirt's stand-in and nothing of the operator's: one such as `useExisting` takes. */
+export async function bringUpWithoutOperator(
+  name: string,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<{ readonly cluster: LocalCluster; readonly kubectl: Kubectl }> {
+  const engine = await ensureDocker(reporter, signal);
+  const up = await bringUpCluster(name, reporter, signal);
+  const standIn = await buildStandInImage(engine, reporter, signal);
+  await loadImages(up.cluster, engine, [standIn], reporter, signal);
+  const launcher = await publishInto(up.cluster, [LAUNCHER], reporter, signal);
+  await installStandIn(up.kubectl, { standIn, launcher }, reporter, signal);
+  return up;
+}
+
+async function bringUpCluster(
+  name: string,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<{ readonly cluster: LocalCluster; readonly kubectl: Kubectl }> {
+  const { kubectl } = await ensureTools(nodeTools, reporter, signal);
+  const cluster = (await LocalCluster.attach(name)) ?? (await LocalCluster.start({ name }, reporter, signal));
+  return { cluster, kubectl: new Kubectl(kubectl, cluster.kubeconfig) };
+}
+
+async function loadImages(
+  cluster: LocalCluster,
+  engine: DockerEngine,
+  images: readonly string[],
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
   await reporter.step('load images into the node', async (step) => {
-    for (const image of Object.values(images)) {
+    for (const image of images) {
       step.detail(image);
       await loadOnce(cluster, engine, image, signal);
     }
   });
-  const launcher = await reporter.step('publish component images', async (step) => {
+}
+
+/** Publishes component images, all or `only` these, in the cluster's registry; gives the launcher's reference. */
+async function publishInto(
+  cluster: LocalCluster,
+  only: readonly string[] | undefined,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<string> {
+  return await reporter.step('publish component images', async (step) => {
     const published = await publishComponents(cluster.registry.host, {
       signal,
+      ...(only === undefined ? {} : { only }),
       report: ({ index, count, image, action }) => {
         step.progress(index, count);
         step.detail(`${action} ${image}`);
@@ -76,17 +127,19 @@ export async function bringUp(
     });
     const reference = published.get(LAUNCHER);
     if (reference === undefined) throw new Error(`${LAUNCHER} was not published`);
-    const pinned = await pinnedImage(reference, signal);
-    return pinned.replace(cluster.registry.host, cluster.registry.nodeHost);
+    return await pinnedImage(reference, signal);
   });
+}
+
+async function installStandIn(
+  kubectl: Kubectl,
+  images: StandInImages,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
   await reporter.step("install KubeVirt's stand-in", async () => {
-    await deployStandIn(kubectl, { standIn: images.standIn, launcher }, signal);
+    await deployStandIn(kubectl, images, signal);
   });
-  await reporter.step('install the chart', async () => {
-    const values = { builds: { insecureRegistries: [POD_REGISTRY] }, ...options.values };
-    await installChart(helm, cluster.kubeconfig, images, values, signal);
-  });
-  return { cluster, kubectl, helm, images };
 }
 
 /** Imports an image into the node unless this instance has it: a tag here is a digest of its sources. */
