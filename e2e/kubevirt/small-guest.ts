@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { moduleClosure } from '../images/components/module-closure.ts';
 import { entriesOfFolder } from '../images/disk-tree.ts';
-import { file, withParents } from '../images/entry.ts';
+import { type Entry, file, withParents } from '../images/entry.ts';
 import { OciLayout } from '../images/oci-layout.ts';
 import { pushImage } from '../images/oci-push.ts';
 import { type ImageSource, writeImage } from '../images/oci-writer.ts';
@@ -16,14 +16,38 @@ import { cacheFolder } from '../tools/cache.ts';
 
 const WANTED =
   /\/(virtio_pci|virtio_net|virtio_blk|virtio_scsi|sr_mod|sd_mod|isofs|button|evdev|ata_piix|ahci)\.ko$/;
+/** QEMU's user in the pod, as KubeVirt has it. */
+const QEMU = 107;
 
 /** The files of a guest of a few megabytes: Debian's kernel, busybox, and one script that does what the kernel arguments say. */
-interface SmallGuest {
+export interface SmallGuest {
   readonly kernel: string;
   /** Folder with `lib/modules`. */
   readonly modules: string;
   /** Folder with everything else. */
   readonly root: string;
+}
+
+/**
+ * Pushes the guest as the image that a machine boots, unless an earlier test has.
+ * @returns `REPOSITORY@DIGEST`
+ */
+export async function publishSmallGuest(registry: string, signal: AbortSignal): Promise<string> {
+  return await publish({ registry, repository: 'test/small-guest' }, signal, async (folder) => {
+    const guest = await makeSmallGuest(folder, signal);
+    const initrd = await packSmallGuest(guest, folder, signal);
+    const own = (path: string, disk: string): Entry => ({
+      ...file(path, { disk }, 0o444),
+      uid: QEMU,
+      gid: QEMU,
+    });
+    return {
+      layers: [
+        { entries: [own('boot/kernel', guest.kernel)], compression: 'none' },
+        { entries: [own('boot/initrd.img', initrd)], compression: 'none' },
+      ],
+    };
+  });
 }
 
 /**
@@ -77,7 +101,7 @@ async function publish(
 }
 
 /** Makes the guest's files below `folder`. */
-async function makeSmallGuest(folder: string, signal: AbortSignal): Promise<SmallGuest> {
+export async function makeSmallGuest(folder: string, signal: AbortSignal): Promise<SmallGuest> {
   const workshop = new Workshop(cacheFolder(), signal);
   const names = await workshop.packages.closure(['linux-image-cloud-amd64']);
   const name = names.find((candidate) => /^linux-image-[0-9].*-cloud-amd64$/.test(candidate));
@@ -109,4 +133,18 @@ async function makeSmallGuest(folder: string, signal: AbortSignal): Promise<Smal
   await run(busybox, ['depmod', '-b', modules, release], { signal });
   await rm(known, { recursive: true });
   return { kernel: join(tree, 'boot', `vmlinuz-${release}`), modules, root };
+}
+
+/** Path of the guest's initrd, which is written into `folder`. */
+export async function packSmallGuest(
+  { root, modules }: SmallGuest,
+  folder: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const whole = join(folder, 'whole');
+  for (const part of [root, modules]) await cp(part, whole, { recursive: true });
+  const initrd = join(folder, 'initrd.img');
+  const pack = 'find . | ./bin/busybox cpio -o -H newc | gzip -1 >"$0"';
+  await run('sh', ['-c', pack, initrd], { cwd: whole, signal });
+  return initrd;
 }
