@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ControlPlane } from '../../e2e/cluster/control-plane.ts';
-import { waitFor } from '../../e2e/process/wait.ts';
+import { installCrds } from '../../e2e/cluster/crds.ts';
 import { silentReporter } from '../../e2e/progress/reporter.ts';
 import { API_VERSION, ARTIFACT_AUDIENCE, IMAGE_KIND, LABEL_BUILD, LABEL_IMAGE } from '../api/names.ts';
 import { IMAGES, type ImageObject } from '../controllers/image/objects.ts';
@@ -20,13 +18,6 @@ const SERVICE_ACCOUNTS = resource<KubeObject>({
   version: 'v1',
   plural: 'serviceaccounts',
   kind: 'ServiceAccount',
-});
-const DEFINITIONS = resource<KubeObject>({
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  plural: 'customresourcedefinitions',
-  kind: 'CustomResourceDefinition',
-  namespaced: false,
 });
 const namespace = 'tenant';
 const labels = { [LABEL_IMAGE]: 'web', [LABEL_BUILD]: '0123456789abcdef' };
@@ -77,8 +68,7 @@ const ask = (token: string) => identify(token, artifactCluster(client), { signal
 beforeAll(async () => {
   plane = await ControlPlane.start(silentReporter, signal);
   client = new ApiClient(ClusterAccess.load({ file: plane.kubeconfig }));
-  const definition = load(await readFile(new URL('../../crds/linuxkitimages.yaml', import.meta.url), 'utf8'));
-  await client.create(DEFINITIONS, definition as KubeObject, { signal });
+  await installCrds(client, signal);
   await client.create(
     NAMESPACES,
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
@@ -93,15 +83,7 @@ beforeAll(async () => {
     metadata: { name: 'web', namespace },
     spec: { config },
   };
-  // A definition that was just made is not served at once.
-  image = await waitFor(
-    'the image',
-    () => client.create(IMAGES, wanted as KubeObject as ImageObject, { signal }),
-    {
-      signal,
-      timeout: 30_000,
-    },
-  );
+  image = await client.create(IMAGES, wanted as KubeObject, { signal });
   job = await client.create(
     JOBS,
     {
