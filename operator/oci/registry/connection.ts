@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { CodedError, messageOf } from '../../errors.ts';
@@ -6,16 +7,19 @@ import { type ProxySettings, proxyFor } from './proxy.ts';
 
 /** A request as it goes over the wire once: no authentication, no redirect, no second try. */
 export interface WireRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** A stream is destroyed, whatever becomes of the request; its headers must have a `content-length`. */
+  readonly body?: string | Readable;
   readonly signal: AbortSignal;
   /** Whose certificate authorities count. */
   readonly registry: string;
 }
 
 export interface WireResponse {
+  /** What was asked: what a `location` is relative to. */
+  readonly url: URL;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** Must be read to its end or destroyed. */
@@ -47,6 +51,9 @@ export class Connections implements AsyncDisposable {
 
   /** Throws {@link ConnectionError}, or the signal's reason. */
   async send({ method, url, headers, body, signal, registry }: WireRequest): Promise<WireResponse> {
+    const streamed = body === undefined || typeof body === 'string' ? undefined : body;
+    // An error of its own ends the request, which then says so; one after that is nobody's.
+    streamed?.on('error', () => undefined);
     try {
       const response = await this.#agent(registry, proxyFor(url, this.#proxy)).request({
         origin: url.origin,
@@ -55,14 +62,17 @@ export class Connections implements AsyncDisposable {
         headers: { ...headers },
         signal,
         ...(body !== undefined && { body }),
+        ...(streamed !== undefined && { headersTimeout: this.#limits.uploadTimeout }),
       });
       const single: Record<string, string> = {};
       for (const [name, value] of Object.entries(response.headers)) {
         if (value !== undefined) single[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
       }
-      return { status: response.statusCode, headers: single, body: response.body };
+      return { url, status: response.statusCode, headers: single, body: response.body };
     } catch (error) {
-      throw connectionError(error, signal);
+      throw connectionError(streamed?.errored ?? error, signal);
+    } finally {
+      streamed?.destroy();
     }
   }
 

@@ -38,8 +38,16 @@ export function endpointsOf(
   const mirrors = options.mirrors?.get(registry) ?? [];
   return [
     ...mirrors.map((mirror) => mirrorEndpoint(mirror, repository, options)),
-    endpoint(registry, repository, options),
+    registryEndpoint({ registry, repository }, options),
   ];
+}
+
+/** The registry itself: where a repository can be written. */
+export function registryEndpoint(
+  { registry, repository }: Pick<ImageReference, 'registry' | 'repository'>,
+  options: EndpointOptions,
+): Endpoint {
+  return endpoint(registry, repository, options);
 }
 
 /** Whether the host may be spoken to over plain HTTP: it is this machine, or was allowed by name. */

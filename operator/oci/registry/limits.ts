@@ -10,6 +10,8 @@ export interface RegistryLimits {
   readonly connectTimeout: number;
   /** Until an answer begins, and between two pieces of a body. */
   readonly idleTimeout: number;
+  /** In which an upload must get on, and be answered once its last byte was sent: registries then move it to its place. */
+  readonly uploadTimeout: number;
   /** For one document in all: a manifest, a configuration, a token. */
   readonly documentTimeout: number;
   /** A blob that brings less than `minBlobBytesPerWindow` while it was waited for this long is too slow. */
@@ -27,6 +29,7 @@ export const REGISTRY_LIMITS: RegistryLimits = {
   maxRedirects: 5,
   connectTimeout: 10_000,
   idleTimeout: 30_000,
+  uploadTimeout: 300_000,
   documentTimeout: 60_000,
   blobWindow: 60_000,
   minBlobBytesPerWindow: 64 << 10,

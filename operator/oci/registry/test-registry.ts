@@ -23,6 +23,7 @@ export class TestRegistry implements AsyncDisposable {
   readonly #blobs = new Map<string, Buffer>();
   readonly #faults: Fault[] = [];
   readonly #counts = new Map<string, number>();
+  #uploads = 0;
 
   private constructor() {
     this.#server = createServer((request, response) => this.#answer(request, response));
@@ -95,6 +96,10 @@ export class TestRegistry implements AsyncDisposable {
     const count = (this.#counts.get(key) ?? 0) + 1;
     this.#counts.set(key, count);
     if (this.#faults.some((fault) => fault(request, response, count))) return;
+    if (method === 'POST' || method === 'PUT') {
+      this.#take(request, response, path);
+      return;
+    }
     const [, kind = '', name = ''] = /^\/v2\/.+\/(manifests|blobs)\/([^/?]+)$/.exec(path) ?? [];
     const manifest = kind === 'manifests' ? this.#manifests.get(name) : undefined;
     const blob = kind === 'blobs' ? this.#blobs.get(name) : undefined;
@@ -111,6 +116,40 @@ export class TestRegistry implements AsyncDisposable {
       response.writeHead(404, { 'content-type': 'application/json' });
       response.end('{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');
     }
+  }
+
+  /** What was pushed: the bytes of a blob or manifest by digest or tag. */
+  pushed(name: string): Buffer | undefined {
+    return this.#blobs.get(name) ?? this.#manifests.get(name)?.bytes;
+  }
+
+  /** Pushes (distribution-spec, "POST then PUT", and "Pushing Manifests"). */
+  #take(request: IncomingMessage, response: ServerResponse, path: string): void {
+    const url = new URL(path, this.url);
+    if (request.method === 'POST') {
+      this.#uploads += 1;
+      response.writeHead(202, { location: `${url.pathname}${this.#uploads}?_state=a%20b` });
+      response.end();
+      return;
+    }
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const bytes = Buffer.concat(parts);
+      const digest = digestOf(bytes);
+      const [, kind, name = ''] = /\/(manifests|blobs\/uploads)\/([^/]+)$/.exec(url.pathname) ?? [];
+      if (kind === 'manifests') {
+        this.#manifests.set(name, { bytes, mediaType: request.headers['content-type'] ?? '' });
+      } else if (url.searchParams.get('digest') === digest && url.search.startsWith('?_state=a%20b&')) {
+        this.#blobs.set(digest, bytes);
+      } else {
+        response.writeHead(400, { 'content-type': 'application/json' });
+        response.end('{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}');
+        return;
+      }
+      response.writeHead(201, { 'docker-content-digest': digest });
+      response.end();
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

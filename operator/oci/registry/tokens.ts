@@ -19,6 +19,8 @@ export interface TokenOptions {
   readonly endpoints: EndpointOptions;
   readonly limits: RegistryLimits;
   readonly userAgent: string;
+  /** What a token is to allow. */
+  readonly actions: 'pull' | 'pull,push';
   readonly now: () => number;
   readonly retrying: Sender;
 }
@@ -112,12 +114,12 @@ export class Tokens {
     credential: Credential | undefined,
     caller: AbortSignal,
   ): Promise<CachedAuthorization> {
-    const { connections, endpoints, limits, userAgent, now } = this.#options;
+    const { connections, endpoints, limits, userAgent, actions, now } = this.#options;
     const realm = realmOf(endpoint, challenge.get('realm'), endpoints);
     const where = `registry ${endpoint.name}: its token server ${redact(realm)}`;
     const service = challenge.get('service');
     // Asked for by us and not by the registry: it shall not have a token for more than this.
-    const scope = `repository:${endpoint.repository}:pull`;
+    const scope = `repository:${endpoint.repository}:${actions}`;
     const headers = { 'user-agent': userAgent, accept: 'application/json' };
     const parameters = { ...(service !== undefined && { service }), scope };
 
@@ -170,7 +172,10 @@ function checkStatus(
   if (status === 401 || status === 403) {
     const what =
       credential === undefined ? 'gives nothing to anonymous clients' : 'does not accept the credentials';
-    throw new OciError('RegistryUnauthorized', `${where} ${what}; check the pull secret for ${name}`);
+    throw new OciError(
+      'RegistryUnauthorized',
+      `${where} ${what}; check the Secret with the credentials for ${name}`,
+    );
   }
   const code = isRetryable(status) ? 'RegistryUnreachable' : 'RegistryRefused';
   throw new OciError(code, `${where} answered ${status}`);

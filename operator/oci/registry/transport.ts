@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { OciError } from '../errors.ts';
 import { readBody } from './body.ts';
@@ -14,10 +15,12 @@ import { Tokens } from './tokens.ts';
 /** A request for something of a repository. */
 export interface RegistryRequest {
   readonly endpoint: Endpoint;
-  readonly method: 'GET' | 'HEAD';
-  /** Below the repository: `manifests/…` or `blobs/…`. */
-  readonly path: string;
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
+  /** Below the repository: `manifests/…` or `blobs/…`; or the address that the registry gave for it. */
+  readonly path: string | URL;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of so many bytes; opened anew each time that it is sent. */
+  readonly body?: { readonly size: number; readonly open: (signal: AbortSignal) => Promise<Readable> };
   readonly signal: AbortSignal;
   /** What is wanted, for messages. */
   readonly what: string;
@@ -26,6 +29,14 @@ export interface RegistryRequest {
 const ERROR_BODY = { name: 'error body', bytes: 8192 };
 /** What is left of an answer that is of no interest is read, to keep the connection, up to this many bytes for so long. */
 const DUMP = { limit: 16_384, timeout: 2000 };
+
+const BRINGS_IT: ReadonlySet<number> = new Set([200, 206]);
+const CHANGES: ReadonlySet<string> = new Set(['POST', 'PUT']);
+/** Redirects after which the method is the same (RFC 9110, section 15.4). */
+const KEEPS_METHOD: ReadonlySet<number> = new Set([307, 308]);
+
+/** What a transport is for: what it asks tokens for, and what its errors advise. */
+export type Access = 'pull' | 'push';
 
 /**
  * Speaks to registries: authentication, redirects, retries. Gives back answers that bring what was
@@ -39,11 +50,13 @@ export class Transport implements AsyncDisposable {
   readonly #tokens: Tokens;
   readonly #credentials: CredentialStore;
   readonly #userAgent: string;
+  readonly #access: Access;
   /** Origins that did not answer however often they were asked. They are asked again, but once each time. */
   readonly #unreachable = new Set<string>();
 
-  constructor(options: RegistryClientOptions) {
+  constructor(options: RegistryClientOptions, access: Access = 'pull') {
     this.#options = options;
+    this.#access = access;
     this.limits = { ...REGISTRY_LIMITS, ...options.limits };
     this.now = options.now ?? Date.now;
     this.#credentials = options.credentials ?? new CredentialStore();
@@ -60,6 +73,7 @@ export class Transport implements AsyncDisposable {
       endpoints: options,
       limits: this.limits,
       userAgent: this.#userAgent,
+      actions: access === 'push' ? 'pull,push' : 'pull',
       now: this.now,
       retrying: (send, signal) => this.#retrying(send, signal),
     });
@@ -67,10 +81,26 @@ export class Transport implements AsyncDisposable {
 
   /** Answers with status 200 or 206. Throws `ImageNotFound`, `RegistryUnauthorized`, `RegistryUnreachable`, … */
   async request(request: RegistryRequest): Promise<WireResponse> {
-    const { endpoint, signal, what } = request;
-    const where = `${what}: registry ${endpoint.name}`;
+    return this.exchange(request, BRINGS_IT, () => this.send(request));
+  }
+
+  /** Asks once, whatever the answer. Throws {@link ConnectionError} where there is none. */
+  send(request: RegistryRequest): Promise<WireResponse> {
+    return this.#authenticated(request, whereOf(request));
+  }
+
+  /**
+   * Does what takes one request, or several that belong together, until its last answer has one of these
+   * statuses: from the beginning each time, as often as there is a point in it. Throws as {@link request} does.
+   */
+  async exchange(
+    subject: Pick<RegistryRequest, 'endpoint' | 'signal' | 'what'>,
+    accepted: ReadonlySet<number>,
+    send: () => Promise<WireResponse>,
+  ): Promise<WireResponse> {
+    const { endpoint, signal } = subject;
+    const where = whereOf(subject);
     let response: WireResponse;
-    const send = (): Promise<WireResponse> => this.#authenticated(request, where);
     try {
       response = this.#unreachable.has(endpoint.origin) ? await send() : await this.#retrying(send, signal);
       this.#unreachable.delete(endpoint.origin);
@@ -84,7 +114,7 @@ export class Transport implements AsyncDisposable {
         { cause: error },
       );
     }
-    if (response.status === 200 || response.status === 206) return response;
+    if (accepted.has(response.status)) return response;
     throw await this.#refusal(response, endpoint, where);
   }
 
@@ -142,21 +172,41 @@ export class Transport implements AsyncDisposable {
     authorization: string | undefined,
     where: string,
   ): Promise<WireResponse> {
-    const { endpoint, method, path, signal } = request;
-    const headers = { ...request.headers, 'user-agent': this.#userAgent, 'accept-encoding': 'identity' };
+    const { endpoint, method, path, body, signal } = request;
+    const headers = {
+      ...request.headers,
+      'user-agent': this.#userAgent,
+      'accept-encoding': 'identity',
+      ...(body === undefined ? {} : { 'content-length': String(body.size) }),
+    };
     const origin = new URL(endpoint.origin).origin;
-    let url = new URL(`${endpoint.origin}/v2/${endpoint.repository}/${path}`);
+    let url =
+      typeof path === 'string' ? new URL(`${endpoint.origin}/v2/${endpoint.repository}/${path}`) : path;
     for (let redirects = 0; ; redirects++) {
       const own = url.origin === origin;
       const authorized = own && authorization !== undefined ? { ...headers, authorization } : headers;
       const registry = own ? endpoint.name : url.host;
-      const response = await this.#connections.send({ method, url, headers: authorized, signal, registry });
+      const stream = await body?.open(signal);
+      const response = await this.#connections.send({
+        method,
+        url,
+        headers: authorized,
+        signal,
+        registry,
+        ...(stream === undefined ? {} : { body: stream }),
+      });
       if (!isRedirect(response.status)) {
         if (own) return response;
         const { 'www-authenticate': _, ...foreign } = response.headers;
         return { ...response, headers: foreign };
       }
       await discard(response);
+      if (CHANGES.has(method) && !KEEPS_METHOD.has(response.status)) {
+        throw new OciError(
+          'RegistryRefused',
+          `${where} redirects a ${method} (${response.status}) in a way that would make it a GET`,
+        );
+      }
       if (redirects >= this.limits.maxRedirects) {
         throw new OciError(
           'TooManyRedirects',
@@ -179,12 +229,19 @@ export class Transport implements AsyncDisposable {
           !has && this.#credentials.hasHelper(name)
             ? ' (a credential helper is configured, but helpers are not run)'
             : '';
+        const push = this.#access === 'push';
         const advice = has
-          ? 'the credentials for it are wrong or not allowed to pull this'
-          : `there are no credentials for it${helper}; the image may also not exist`;
+          ? `the credentials for it are wrong or not allowed to ${push ? 'push there' : 'pull this'}`
+          : `there are no credentials for it${helper}${push ? '' : '; the image may also not exist'}`;
         return new OciError('RegistryUnauthorized', `${where} refuses access (${status}${said}): ${advice}`);
       }
       case 404:
+        if (this.#access === 'push') {
+          return new OciError(
+            'RegistryRefused',
+            `${where} knows no such repository (404${said}); some registries want it made before anything is pushed`,
+          );
+        }
         return new OciError(
           'ImageNotFound',
           `${where} does not have it (404${said}); check repository, tag and digest`,
@@ -210,8 +267,12 @@ export class Transport implements AsyncDisposable {
   }
 }
 
+function whereOf({ what, endpoint }: Pick<RegistryRequest, 'what' | 'endpoint'>): string {
+  return `${what}: registry ${endpoint.name}`;
+}
+
 /** Gets an answer out of the way so that its connection can be used again. */
-async function discard(response: WireResponse): Promise<void> {
+export async function discard(response: WireResponse): Promise<void> {
   try {
     await response.body.dump({ limit: DUMP.limit, signal: AbortSignal.timeout(DUMP.timeout) });
   } catch {
