@@ -76,6 +76,48 @@ const buildSpec = z.object({
     ),
 });
 
+const HOST_LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
+const HOST_NAME = `${HOST_LABEL}(?:[.]${HOST_LABEL})*`;
+const PORT = ':[0-9]{1,5}';
+/** Without a dot or a port the first part would be taken for a name on Docker Hub. */
+const REGISTRY_HOST = `localhost|${HOST_LABEL}(?:[.]${HOST_LABEL})+|${HOST_NAME}${PORT}|\\[[0-9a-fA-F:]+\\](?:${PORT})?`;
+/** OCI distribution-spec, "Pulling manifests". */
+const REPOSITORY_PART = '[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*';
+const REPOSITORY = new RegExp(`^(?:${REGISTRY_HOST})(?:/${REPOSITORY_PART})+$`);
+const TAG_OR_DIGEST = /@|\/[^/]*:/;
+const TAG_OR_DIGEST_CEL = "(self.contains('@') || self.matches('/[^/]*:'))";
+
+/** A repository with its registry, `host[:port]/path`. */
+const repository = withRules(z.string().min(3).max(255), [
+  {
+    cel: `!${TAG_OR_DIGEST_CEL}`,
+    message: 'must not carry a tag or a digest: images are pushed under their digest',
+    holds: (text) => !TAG_OR_DIGEST.test(text),
+  },
+  {
+    cel: `${TAG_OR_DIGEST_CEL} || self.matches(r'${REPOSITORY.source.replaceAll('\\/', '/')}')`,
+    message:
+      'must be host[:port]/path, in lower case after the host, which has a dot or a port: registry.example/team/boot',
+    holds: (text) => TAG_OR_DIGEST.test(text) || REPOSITORY.test(text),
+  },
+]);
+
+const bootImageSpec = z.object({
+  repository: repository.describe(
+    'Where the boot image is pushed, host[:port]/path without tag and digest. What machines boot from there is not removed by the operator, and must not be by the registry.',
+  ),
+  pushSecretName: objectName
+    .optional()
+    .describe(
+      'A Secret of type kubernetes.io/dockerconfigjson, in the namespace of the image, that may push there. The build pod mounts it; the operator never reads it.',
+    ),
+  pullSecretName: objectName
+    .optional()
+    .describe(
+      'A Secret of the same type with which nodes pull the boot image: KubeVirt is given its name for each virtual machine.',
+    ),
+});
+
 const refreshSpec = z.object({
   interval: durationBetween('1m', '8760h').describe(
     'How often tags, Secrets and ConfigMaps are looked at again, in Go notation such as 12h. An unchanged result gives no new artifact.',
@@ -133,6 +175,11 @@ export const imageSpec = withRules(
       .optional()
       .describe(
         'Whose signatures count for the images that trust of the configuration names. Nothing of them is used before a signature was found.',
+      ),
+    bootImage: bootImageSpec
+      .optional()
+      .describe(
+        'A registry that virtual machines boot from, for nodes whose container runtime does not pull from the boot registry on 127.0.0.1. Left out: they boot from the boot registry.',
       ),
     build: buildSpec
       .optional()
@@ -215,8 +262,21 @@ export const artifact = z.object({
   digest: digest.describe('Identity of the artifact: a digest over its uncompressed content.'),
   bootImage: z
     .object({
-      reference: z.string().max(512).describe('NAMESPACE/IMAGE@DIGEST, without the host of a boot registry.'),
+      reference: z
+        .string()
+        .max(512)
+        .describe(
+          'NAMESPACE/IMAGE@DIGEST, without the host of a boot registry; REPOSITORY@DIGEST of an image that was pushed.',
+        ),
       digest: digest.describe('Digest of the manifest: the part of the reference after the @.'),
+      repository: z
+        .string()
+        .max(255)
+        .optional()
+        .describe(
+          'The repository of spec.bootImage that it was pushed to. Left out: boot registries serve it.',
+        ),
+      pullSecretName: objectName.optional().describe('The Secret with which nodes pull it.'),
     })
     .describe('The OCI image that a virtual machine boots from.'),
   architecture: architecture.describe('What it was built for.'),

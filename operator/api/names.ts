@@ -53,6 +53,8 @@ export const BUILD_PATHS = {
   verification: '/etc/linuxkit/verification',
   /** One folder a pull secret, named by the Secret, holding `.dockerconfigjson`. */
   pullSecrets: '/etc/linuxkit/pull-secrets',
+  /** The Secret of `bootImage.pushSecretName`, holding `.dockerconfigjson`. */
+  pushSecret: '/etc/linuxkit/push-secret',
   /** The projected token for {@link ARTIFACT_AUDIENCE}. */
   token: '/var/run/secrets/linuxkit.dev/token',
   /** Scratch space: an emptyDir. */

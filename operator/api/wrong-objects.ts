@@ -283,6 +283,36 @@ export const WRONG_IMAGES: readonly WrongObject[] = [
     says: /Duplicate value/,
     serverOnly: true,
   },
+  ...(
+    [
+      ['with a tag', 'registry.example/team/boot:1', /must not carry a tag or a digest/],
+      ['with a tag, after a port', 'registry.example:5000/boot:1', /must not carry a tag or a digest/],
+      ['with a digest', `registry.example/boot@${DIGEST}`, /must not carry a tag or a digest/],
+      ['without a host', 'team/boot', /must be host\[:port\]\/path/],
+      ['without a path', 'registry.example:5000', /must be host\[:port\]\/path/],
+      ['with a scheme', 'https://registry.example/boot', /must be host\[:port\]\/path/],
+      ['in upper case', 'registry.example/Team/boot', /in lower case after the host/],
+      ['with an empty part', 'registry.example//boot', /must be host\[:port\]\/path/],
+      ['with a user', 'me@registry.example/boot', /must not carry a tag or a digest/],
+    ] as const
+  ).map(([title, repository, says]) => ({
+    title: `a repository for boot images ${title}`,
+    object: validImage({ bootImage: { repository } }),
+    field: 'spec.bootImage.repository',
+    says,
+  })),
+  {
+    title: 'a boot image for nowhere',
+    object: validImage({ bootImage: { pushSecretName: 'push' } }),
+    field: 'spec.bootImage.repository',
+    says: /Required value/,
+  },
+  {
+    title: 'a push secret that cannot be one',
+    object: validImage({ bootImage: { repository: 'registry.example/boot', pushSecretName: 'Push_Secret' } }),
+    field: 'spec.bootImage.pushSecretName',
+    says: /should match/,
+  },
   {
     title: 'images to verify, and nothing to verify them with',
     object: validImage({}, { trust: { image: ['team/kernel'] } }),
@@ -633,6 +663,12 @@ export const WRONG_MACHINES: readonly WrongObject[] = [
 
 /** Objects that must be taken, with everything that can be said in them said. */
 export const RIGHT_OBJECTS: readonly { readonly title: string; readonly object: Json }[] = [
+  ...['localhost/boot', '10.0.0.1:5000/a', '[fd00::1]:5000/a/b', 'Registry.example/a.b', 'r:1/x'].map(
+    (repository) => ({
+      title: `boot images in ${repository}`,
+      object: validImage({ bootImage: { repository } }),
+    }),
+  ),
   { title: 'a small image', object: validImage() },
   { title: 'an image from a ConfigMap', object: without(validImage({ configFrom: configMapKey }), 'config') },
   { title: 'an image from a Secret', object: without(validImage({ configFrom: secretKey }), 'config') },
@@ -644,6 +680,11 @@ export const RIGHT_OBJECTS: readonly { readonly title: string; readonly object: 
         compression: 'zstd',
         files: [file('/etc/a', { mode: '0644' }), { path: 'etc/b', mode: '600', contentsFrom: secretKey }],
         imagePullSecrets: [{ name: 'registry' }],
+        bootImage: {
+          repository: 'registry.example:5000/team/boot_images/web--a',
+          pushSecretName: 'push',
+          pullSecretName: 'pull',
+        },
         build: {
           resources: {
             requests: { cpu: 1, memory: '256Mi' },

@@ -4,7 +4,7 @@ import { LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { OciError } from '../oci/errors.ts';
 import { StorageError } from '../storage/store.ts';
 import { AddedFileError } from './added-files.ts';
-import { BuildError, buildErrorOf } from './failure.ts';
+import { BuildError, buildErrorOf, pushErrorOf } from './failure.ts';
 import { KernelImageError } from './kernel-image.ts';
 import { TreeConflictError } from './overlay.ts';
 
@@ -46,5 +46,18 @@ describe('buildErrorOf', () => {
       Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }),
     );
     expect(full.message).toMatch(/work folder is full.*more space/);
+  });
+});
+
+describe('pushErrorOf', () => {
+  it.each([
+    [new OciError('RegistryUnauthorized', 'm'), 'RegistryUnauthorized'],
+    [new OciError('RegistryUnreachable', 'm'), 'BootImagePushFailed'],
+    [new OciError('RegistryRefused', 'm'), 'BootImagePushFailed'],
+    [new OciError('DigestMismatch', 'm'), 'BootImagePushFailed'],
+    [new StorageError('StorageUnavailable', 'm'), 'StorageUnavailable'],
+    [abort.signal.reason, 'Cancelled'],
+  ] as const)('gives %s the reason %s', (thrown, reason) => {
+    expect(pushErrorOf(thrown)).toMatchObject({ step: 'publish', code: reason });
   });
 });

@@ -59,6 +59,13 @@ export function buildErrorOf(step: BuildStep, thrown: unknown): BuildError {
   return new BuildError(step, reasonOf(thrown), explain(thrown), { cause: thrown });
 }
 
+/** What was thrown while a boot image was pushed. */
+export function pushErrorOf(thrown: unknown): BuildError {
+  if (!(thrown instanceof OciError)) return buildErrorOf('publish', thrown);
+  const reason = thrown.code === 'RegistryUnauthorized' ? thrown.code : 'BootImagePushFailed';
+  return new BuildError('publish', reason, thrown.message, { cause: thrown });
+}
+
 function reasonOf(thrown: unknown): BuildFailureReason {
   if (thrown instanceof LinuxKitConfigError) return thrown.code;
   if (thrown instanceof OciError) return OCI_REASONS[thrown.code];

@@ -79,6 +79,7 @@ export type BuildFailureReason =
   | 'ImagePullFailed'
   | 'RegistryUnreachable'
   | 'RegistryUnauthorized'
+  | 'BootImagePushFailed'
   | 'DigestMismatch'
   | 'InputVerificationFailed'
   | 'AssemblyFailed'

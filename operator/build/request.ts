@@ -31,6 +31,8 @@ export interface BuildRequest extends RegistrySettings {
   readonly files: readonly { readonly path: string; readonly mode?: string; readonly file: string }[];
   /** Folders below `BUILD_PATHS.pullSecrets`. */
   readonly pullSecrets: readonly string[];
+  /** Where the boot image is pushed; `pushSecret` is the name of the Secret that is mounted for that. */
+  readonly bootImage?: { readonly repository: string; readonly pushSecret?: string };
   readonly endpoint: { readonly url: string; readonly caBundle: string };
   readonly verification?: VerificationRequest;
 }

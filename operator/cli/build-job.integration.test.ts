@@ -31,6 +31,7 @@ const TOKEN = 'token-of-web';
 let folder: string;
 let bucket: BucketUnderTest;
 let registry: RegistryService;
+let boots: RegistryService;
 let server: ArtifactServer;
 let images: ImagePublisher;
 let endpoint: BuildRequest['endpoint'];
@@ -42,6 +43,7 @@ const deadline = (): AbortSignal => AbortSignal.timeout(60_000);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'build-job-'));
   [registry, bucket] = [await startRegistry(), bucketOf(await startS3())];
+  boots = await startRegistry({ authentication: true });
   const authority = await CertificateAuthority.create(join(folder, 'ca'), 'test', deadline());
   const names = ['IP:127.0.0.1'];
   const files = await authority.issue(
@@ -80,7 +82,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.close();
   await bucket[Symbol.asyncDispose]();
-  await registry.stop();
+  await Promise.all([registry.stop(), boots.stop()]);
   await rm(folder, { recursive: true });
 });
 
@@ -246,6 +248,84 @@ describe('build-job and registries', () => {
     expect(outcome).toMatchObject({
       failure: { reason: 'InvalidLinuxKitConfig', message: expect.stringContaining('keys/0/cosign.pub') },
     });
+  });
+});
+
+describe('build-job and a registry to boot from', () => {
+  const bootImage = (path: string, pushSecret?: string) => ({
+    bootImage: {
+      repository: `${boots.host}/${path}`,
+      ...(pushSecret === undefined ? {} : { pushSecret }),
+    },
+  });
+
+  async function mountPushSecret(password = boots.credentials?.password): Promise<void> {
+    const { username } = boots.credentials ?? {};
+    const auths = { [boots.host]: { username, password } };
+    await mkdir(paths.pushSecret, { recursive: true });
+    await writeFile(join(paths.pushSecret, '.dockerconfigjson'), JSON.stringify({ auths }));
+  }
+
+  /** The status of a pull by digest. */
+  async function pulled(path: string, digest: string): Promise<number> {
+    const { username = '', password = '' } = boots.credentials ?? {};
+    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    const url = `http://${boots.host}/v2/${path}/manifests/${digest}`;
+    const accept = 'application/vnd.oci.image.manifest.v1+json';
+    const { status } = await fetch(url, { headers: { authorization, accept }, signal: deadline() });
+    return status;
+  }
+
+  it('pushes the boot image there when it is stored, and again elsewhere when nothing is built', async () => {
+    await mountPushSecret();
+    const inline = { ...config, files: [{ path: 'etc/pushed', contents: 'x' }] };
+    const first = await succeed({ config: { inline }, ...bootImage('one', 'push') });
+    const key = `tenant/web/${first.digest.replace(':', '-')}/build.json`;
+    const record = await stored(key);
+    const { digest } = (JSON.parse(record) as BuildRecord).bootImage;
+    expect(await pulled('one', digest)).toBe(200);
+    expect(await pulled('two', digest)).toBe(404);
+
+    const again = await succeed({ config: { inline }, ...bootImage('two', 'push') });
+    expect(again).toMatchObject({ digest: first.digest, reused: true, bytesStored: 0 });
+    expect(await pulled('two', digest)).toBe(200);
+    // Nothing of the artifact says where it was pushed.
+    expect(await stored(key)).toBe(record);
+  });
+
+  it('has not succeeded while it cannot push, though the artifact is stored', async () => {
+    const inline = { ...config, files: [{ path: 'etc/not-pushed', contents: 'x' }] };
+    await mountPushSecret('s3cr3t');
+    const refused = await job({ config: { inline }, ...bootImage('three', 'push') });
+    expect(refused.code).toBe(65);
+    expect(refused.outcome).toMatchObject({
+      result: 'failed',
+      failure: {
+        step: 'publish',
+        reason: 'RegistryUnauthorized',
+        message: expect.stringMatching(/^push to .*\/three: blob sha256:.*\(401/) as string,
+      },
+    });
+    expect(JSON.stringify(refused.outcome)).not.toContain('s3cr3t');
+
+    const away = { bootImage: { repository: '127.0.0.1:1/three' } };
+    const lost = await job({ config: { inline }, ...away });
+    expect(lost.code).toBe(75);
+    expect(lost.outcome).toMatchObject({ failure: { step: 'publish', reason: 'BootImagePushFailed' } });
+
+    await mountPushSecret();
+    expect(await succeed({ config: { inline }, ...bootImage('three', 'push') })).toMatchObject({
+      reused: true,
+    });
+  });
+
+  it('does not show it the credentials to pull with', async () => {
+    const { username, password } = boots.credentials ?? {};
+    const auths = { [boots.host]: { username, password } };
+    await mkdir(join(paths.pullSecrets, 'mine'), { recursive: true });
+    await writeFile(join(paths.pullSecrets, 'mine', '.dockerconfigjson'), JSON.stringify({ auths }));
+    const { outcome } = await job({ pullSecrets: ['mine'], ...bootImage('four') });
+    expect(outcome).toMatchObject({ failure: { reason: 'RegistryUnauthorized' } });
   });
 });
 

@@ -3,20 +3,24 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BUILD_PATHS } from '../api/names.ts';
-import { BuildError, buildErrorOf } from '../build/failure.ts';
+import { pushBootImage } from '../bootregistry/push.ts';
+import { BuildError, buildErrorOf, pushErrorOf } from '../build/failure.ts';
 import { LAST_MEMBER } from '../build/member.ts';
 import { exitCodeOf, failedOutcome, signersOf, terminationMessage } from '../build/outcome.ts';
 import { build } from '../build/pipeline.ts';
 import type { ReportProgress } from '../build/progress.ts';
 import { findResult, publish } from '../build/publish.ts';
-import type { BuildOutcome } from '../build/record.ts';
+import type { BuildOutcome, BuildStep } from '../build/record.ts';
 import type { BuildRequest } from '../build/request.ts';
 import { messageOf } from '../errors.ts';
 import { parseLinuxKit, parseLinuxKitObject } from '../linuxkit/parse.ts';
 import { BOOTABLE_FORMATS, type LinuxKitConfig } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
+import { PushClient } from '../oci/push-client.ts';
+import { parseReference } from '../oci/reference.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
 import { type DockerConfig, parseDockerConfig } from '../oci/registry/docker-config.ts';
+import type { RegistryClientOptions } from '../oci/registry/options.ts';
 import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
 import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import { PresignedStore } from '../storage/endpoint/presigned-store.ts';
@@ -127,12 +131,13 @@ async function buildAndPublish(
   const config = await readConfig(request, paths);
   const credentials = new CredentialStore(await readPullSecrets(request, paths));
   const verification = await readVerification(request, paths);
-  await using images = new RegistryClient({
+  const registries = {
     ...registryOptions(request),
-    credentials,
     proxy: proxyFromEnvironment(process.env),
     userAgent: engineName(),
-  });
+  };
+  await using images = new RegistryClient({ ...registries, credentials });
+  await using target = await pushTarget(request, paths, registries);
   await using store = new PresignedStore({ ...request.endpoint, tokenFile: paths.token });
   const logged = logReport(logger);
   const traced = traceReport(tracer, span, Date.now);
@@ -171,12 +176,20 @@ async function buildAndPublish(
     logged({ kind: 'step', step: 'publish' });
     const begun = performance.now();
     const publishing = tracer.start('publish', { parent: span.traceparent });
-    const target = tracedStore(store, tracer, publishing);
+    const writing = tracedStore(store, tracer, publishing);
     const { record, bytesStored } = await inSpan(
       publishing,
-      () => published(() => publish(target, request.image, result, signal)),
+      () => failingAs(publishErrorOf, () => publish(writing, request.image, result, signal)),
       messageOf,
     );
+    if (target !== undefined) {
+      const pushed = await inSpan(
+        tracer.start('push', { parent: span.traceparent }),
+        () => failingAs(pushErrorOf, () => pushBootImage(store, request.image, record, target, signal)),
+        messageOf,
+      );
+      logger.info('boot image pushed', { repository: request.bootImage?.repository, ...pushed });
+    }
     const seconds = { ...result.seconds, publish: (performance.now() - begun) / 1000 };
     logged({ kind: 'ended', step: 'publish', seconds: seconds.publish });
     return {
@@ -204,11 +217,15 @@ function count(
   } else cache.misses += 1;
 }
 
-async function published<T>(action: () => Promise<T>): Promise<T> {
+function publishErrorOf(thrown: unknown): BuildError {
+  return buildErrorOf('publish', thrown);
+}
+
+async function failingAs<T>(failure: (thrown: unknown) => BuildError, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    throw buildErrorOf('publish', error);
+    throw failure(error);
   }
 }
 
@@ -259,13 +276,34 @@ async function readPullSecrets(
   paths: BuildPaths,
 ): Promise<readonly DockerConfig[]> {
   return Promise.all(
-    pullSecrets.map(async (name) => {
-      const path = join(paths.pullSecrets, name, '.dockerconfigjson');
-      try {
-        return parseDockerConfig(await readFile(path, 'utf8'), `pull secret ${name}`);
-      } catch (error) {
-        throw new BuildError('resolve', 'RegistryUnauthorized', messageOf(error), { cause: error });
-      }
-    }),
+    pullSecrets.map((name) =>
+      readCredentials(join(paths.pullSecrets, name), `pull secret ${name}`, 'resolve'),
+    ),
   );
+}
+
+async function readCredentials(folder: string, source: string, step: BuildStep): Promise<DockerConfig> {
+  try {
+    return parseDockerConfig(await readFile(join(folder, '.dockerconfigjson'), 'utf8'), source);
+  } catch (error) {
+    throw new BuildError(step, 'RegistryUnauthorized', messageOf(error), { cause: error });
+  }
+}
+
+/** The registry that the boot image goes to as well, if there is one. Credentials to pull with are not shown to it. */
+async function pushTarget(
+  { bootImage }: BuildRequest,
+  paths: BuildPaths,
+  options: RegistryClientOptions,
+): Promise<PushClient | undefined> {
+  if (bootImage === undefined) return undefined;
+  const { repository, pushSecret } = bootImage;
+  const configs =
+    pushSecret === undefined
+      ? []
+      : [await readCredentials(paths.pushSecret, `push secret ${pushSecret}`, 'publish')];
+  return new PushClient(parseReference(repository), {
+    ...options,
+    credentials: new CredentialStore(configs),
+  });
 }

@@ -162,6 +162,20 @@ test('KubeVirt’s admission takes whatever is made of any of the fields', () =>
   expect(refusals(rendered as unknown as AdmittedMachine)).toHaveLength(1);
 });
 
+/** An artifact whose boot image was pushed. */
+const pushed = (pullSecretName?: string) => {
+  const { digest } = artifact.bootImage;
+  const repository = 'registry.example:5000/boot/web';
+  return sampleArtifact({
+    bootImage: {
+      digest,
+      reference: `${repository}@${digest}`,
+      repository,
+      ...(pullSecretName === undefined ? {} : { pullSecretName }),
+    },
+  });
+};
+
 describe('single differences', () => {
   const domain = (spec: Readonly<Record<string, unknown>>, from = artifact) =>
     renderVirtualMachine(sampleMachine(spec), 0, { name: 'web-1', artifact: from }, options).spec.template
@@ -173,6 +187,21 @@ describe('single differences', () => {
       architecture: 'arm64',
       domain: { firmware: { kernelBoot: { kernelArgs: 'quiet console=ttyAMA0' } } },
     });
+  });
+
+  test.each([
+    ['', pushed(), {}],
+    [', with the Secret for that', pushed('pull'), { imagePullSecret: 'pull' }],
+  ])('an image that was pushed is pulled from there%s', (_title, from, secret) => {
+    expect(domain({}, from).domain.firmware?.kernelBoot?.container).toEqual({
+      image: `registry.example:5000/boot/web@${artifact.bootImage.digest}`,
+      imagePullPolicy: 'IfNotPresent',
+      ...secret,
+      kernelPath: '/boot/kernel',
+      initrdPath: '/boot/initrd.img',
+    });
+    const rendered = renderVirtualMachine(sampleMachine(), 0, { name: 'web-1', artifact: from }, options);
+    expect(refusals(rendered as unknown as AdmittedMachine)).toEqual([]);
   });
 
   test('an instance type sets processors and memory alone', () => {
@@ -236,12 +265,17 @@ describe('single differences', () => {
 describe('revision', () => {
   const base = revisionName(sampleMachine(), artifact);
 
+  test('is the one that it was before images could be pushed', () => {
+    expect(base).toBe('web-21ab03a2a0');
+  });
+
   test('is named after the machine', () => {
     expect(base).toMatch(/^web-[0-9a-f]{10}$/);
   });
 
   test.each([
     ['another artifact', revisionName(sampleMachine(), sampleArtifact({}, 'c'))],
+    ['another place to boot from', revisionName(sampleMachine(), pushed())],
     ['kernel arguments', revisionName(sampleMachine({ kernelArgs: 'quiet' }), artifact)],
     ['memory', revisionName(sampleMachine({ memory: '1Gi' }), artifact)],
     ['metadata', revisionName(sampleMachine({ metadata: { hostname: 'a' } }), artifact)],
@@ -249,6 +283,10 @@ describe('revision', () => {
     ['a machine of the same name', revisionName(sampleMachine({}, { uid: 'another' }), artifact)],
   ])('changes with %s', (_title, revision) => {
     expect(revision).not.toBe(base);
+  });
+
+  test('changes with the Secret to pull with', () => {
+    expect(revisionName(sampleMachine(), pushed('pull'))).not.toBe(revisionName(sampleMachine(), pushed()));
   });
 
   test.each([

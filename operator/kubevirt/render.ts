@@ -38,9 +38,11 @@ const METADATA_DISK = 'linuxkit-metadata';
 /** The label by which LinuxKit's metadata package knows its CD-ROM. */
 const METADATA_LABEL = 'cidata';
 
-/** The reference that a virtual machine boots: of the registry on its own node, pinned. */
-export function bootReference(artifact: Artifact, options: RenderOptions): string {
-  return `${options.bootRegistryHost}/${artifact.bootImage.reference}`;
+/** The reference that a virtual machine boots, pinned: of the registry on its own node, or of one it was pushed to. */
+export function bootReference({ bootImage }: Artifact, options: RenderOptions): string {
+  return bootImage.repository === undefined
+    ? `${options.bootRegistryHost}/${bootImage.reference}`
+    : bootImage.reference;
 }
 
 /**
@@ -99,6 +101,7 @@ export function instanceSpec(
   const { disks, volumes } = storage(machine, ordinal);
   const { scheduling } = spec;
   const podNetwork = spec.network?.pod ?? true;
+  const pullSecret = artifact.bootImage.pullSecretName;
   return {
     architecture: artifact.architecture,
     terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds,
@@ -112,6 +115,7 @@ export function instanceSpec(
             image: bootReference(artifact, options),
             // Always fails while the registry is down, even for a digest that is on the node.
             imagePullPolicy: 'IfNotPresent',
+            ...(pullSecret === undefined ? {} : { imagePullSecret: pullSecret }),
             kernelPath: BOOT_PATHS.kernel,
             initrdPath: BOOT_PATHS.initrd,
           },

@@ -68,6 +68,8 @@ export function revisionName(machine: LinuxKitMachine, artifact: Artifact): stri
     uid: metadata.uid,
     artifact: artifact.digest,
     bootImage: artifact.bootImage.digest,
+    bootRepository: artifact.bootImage.repository,
+    bootPullSecret: artifact.bootImage.pullSecretName,
     kernelArgs: kernelArguments(artifact, spec.kernelArgs),
     cpu: spec.cpu,
     memory: spec.memory === undefined ? undefined : String(spec.memory),

@@ -28,7 +28,8 @@ beforeEach(async () => {
   wanted = {
     ...exampleArtifact('a', '2026-11-24T11:30:00Z'),
     digest,
-    bootImage: { reference: `tenant/web@${bootImage.digest}`, digest: bootImage.digest },
+    // Of an image that was pushed elsewhere as well.
+    bootImage: { reference: `registry.example/boot@${bootImage.digest}`, digest: bootImage.digest },
     kernel: { ...files.kernel, key: 'kernel' },
     initrd: { ...files['initrd.img'], key: 'initrd.img' },
     cmdline: { ...files.cmdline, key: 'cmdline', text: cmdline },
@@ -42,6 +43,7 @@ afterEach(async () => {
 const download = (port: number, artifact = wanted) =>
   downloadArtifact(artifact, {
     origin: `http://127.0.0.1:${port}`,
+    image: 'tenant/web',
     folder: join(folder, 'out'),
     signal: deadline(),
     report: () => undefined,

@@ -21,6 +21,8 @@ export const DOWNLOADED = ['kernel', 'initrd.img', 'cmdline', 'artifact.json'] a
 export interface DownloadOptions {
   /** Where a boot registry is reached: `http://127.0.0.1:PORT`. */
   readonly origin: string;
+  /** `NAMESPACE/NAME` of the LinuxKitImage: boot registries serve it under that, wherever else it was pushed. */
+  readonly image: string;
   readonly folder: string;
   readonly signal: AbortSignal;
   readonly report: (line: string) => void;
@@ -37,7 +39,7 @@ export async function downloadArtifact(artifact: Artifact, options: DownloadOpti
   await mkdir(dirname(folder), { recursive: true });
   const staging = await mkdtemp(join(dirname(folder), `.${basename(folder)}.`));
   try {
-    const repository = `${options.origin}/v2/${artifact.bootImage.reference.replace(/@.*$/, '')}`;
+    const repository = `${options.origin}/v2/${options.image}`;
     const layers = await fetchLayers(repository, artifact, options.signal);
     for (const [file, stored] of [
       ['kernel', artifact.kernel],

@@ -58,6 +58,7 @@ async function download(session: Session, name: string, flags: Flags): Promise<v
   await using forwarded = await forwardPort(session.kubectlFlags, registry, session.signal);
   await downloadArtifact(artifact, {
     origin: forwarded.origin,
+    image: `${session.namespace}/${name}`,
     folder,
     signal: session.signal,
     report: (line) => session.say(line),

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { BuildRecord } from '../../build/record.ts';
 import { sha256Digest } from '../../oci/types.ts';
 import { artifactOf } from './artifact.ts';
+import { imageWith } from './image-under-test.ts';
 
 const digest = sha256Digest('a'.repeat(64));
 const file = { size: 1, sha256: 'b'.repeat(64) };
@@ -49,4 +50,24 @@ test('a signer has no more room than the schema of the status gives', () => {
   const record = { ...RECORD, inputs: [{ ...input('kernel'), ...signed('s'.repeat(4000)) }] };
   const { inputs } = artifactOf({ namespace: 'n', name: 'web' }, record, { hash: '', reason: 'Created' });
   expect(inputs[0]?.verifiedBy).toHaveLength(512);
+});
+
+const REPOSITORY = 'registry.example:5000/team/boot';
+
+test.each([
+  ['by boot registries', undefined, { reference: `n/web@${digest}`, digest }],
+  [
+    'by the registry that the spec names',
+    { repository: REPOSITORY, pushSecretName: 'push' },
+    { reference: `${REPOSITORY}@${digest}`, digest, repository: REPOSITORY },
+  ],
+  [
+    'by one that asks for a Secret',
+    { repository: REPOSITORY, pullSecretName: 'pull' },
+    { reference: `${REPOSITORY}@${digest}`, digest, repository: REPOSITORY, pullSecretName: 'pull' },
+  ],
+])('the boot image is given out %s', (_, bootImage, expected) => {
+  const { spec } = imageWith({ spec: bootImage === undefined ? {} : { bootImage } });
+  const build = { hash: '', reason: 'Created', bootImage: spec.bootImage } as const;
+  expect(artifactOf({ namespace: 'n', name: 'web' }, RECORD, build).bootImage).toEqual(expected);
 });

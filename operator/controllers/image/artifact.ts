@@ -1,4 +1,4 @@
-import type { Artifact, BuildReason } from '../../api/image.ts';
+import type { Artifact, BuildReason, ImageSpec } from '../../api/image.ts';
 import type { BuildRecord } from '../../build/record.ts';
 import type { Digest } from '../../oci/types.ts';
 import { artifactKey, inNamespace } from '../../storage/layout.ts';
@@ -17,6 +17,8 @@ export function artifactOf(
     readonly reason: BuildReason;
     /** By location, of whom this build found signatures. */
     readonly verifiedBy?: Readonly<Record<string, string>> | undefined;
+    /** Of the spec that the build was for: its Job has ended well, so the image lies there. */
+    readonly bootImage?: ImageSpec['bootImage'];
   },
 ): Artifact {
   const { namespace, name } = image;
@@ -25,10 +27,7 @@ export function artifactOf(
     inNamespace(namespace, artifactKey(name, record.digest, file));
   return {
     digest: record.digest,
-    bootImage: {
-      reference: `${namespace}/${name}@${record.bootImage.digest}`,
-      digest: record.bootImage.digest,
-    },
+    bootImage: bootImageOf(`${namespace}/${name}`, record.bootImage.digest, build.bootImage),
     architecture: record.architecture,
     compression: record.compression,
     kernel: { key: key('kernel'), size: kernel.size, sha256: kernel.sha256 },
@@ -57,6 +56,17 @@ export function artifactOf(
     created: record.created,
     reason: build.reason,
     buildHash: build.hash,
+  };
+}
+
+function bootImageOf(own: string, digest: Digest, pushed: ImageSpec['bootImage']): Artifact['bootImage'] {
+  if (pushed === undefined) return { reference: `${own}@${digest}`, digest };
+  const { repository, pullSecretName } = pushed;
+  return {
+    reference: `${repository}@${digest}`,
+    digest,
+    repository,
+    ...(pullSecretName === undefined ? {} : { pullSecretName }),
   };
 }
 

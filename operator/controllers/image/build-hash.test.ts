@@ -54,6 +54,11 @@ test.each<[string, Partial<BuildInputs>, string]>([
     'ConfigChanged',
   ],
   ['whose signatures count', { spec: { ...inputs.spec, verification: VERIFICATION } }, 'SpecChanged'],
+  [
+    'where the boot image is to lie',
+    { spec: { ...inputs.spec, bootImage: { repository: 'r.example/boot' } } },
+    'SpecChanged',
+  ],
   ['mirrors', { engine: { ...inputs.engine, registryMirrors: { 'docker.io': ['m'] } } }, 'EngineChanged'],
   ['the engine', { engine: { ...inputs.engine, salts: ['one', 'two'] } }, 'EngineChanged'],
   ['a request', { request: 'now' }, 'Requested'],
@@ -85,6 +90,20 @@ test.each([
   ['refresh', { refresh: { interval: '12h' } }],
 ])('%s does not: nothing of it is in the output', (_, spec) => {
   expect(buildHash(buildInputs(imageWith({ spec }), CONFIG, context))).toBe(hash);
+});
+
+test('the Secret to pull the boot image with counts, since machines are given it; the one to push with does not', () => {
+  const withBoot = (secrets: object) =>
+    buildHash(
+      buildInputs(
+        imageWith({ spec: { bootImage: { repository: 'r.example/boot', ...secrets } } }),
+        CONFIG,
+        context,
+      ),
+    );
+  expect(withBoot({})).not.toBe(hash);
+  expect(withBoot({ pushSecretName: 'push' })).toBe(withBoot({}));
+  expect(withBoot({ pullSecretName: 'pull' })).not.toBe(withBoot({}));
 });
 
 test('taking the annotation away asks for nothing', () => {

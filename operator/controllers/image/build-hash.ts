@@ -19,6 +19,8 @@ export interface BuildInputs {
     readonly configFrom: unknown;
     readonly files: unknown;
     readonly verification: unknown;
+    /** Nothing of the artifact depends on it, but it counts only once it lies there. Undefined where it is not pushed. */
+    readonly bootImage: unknown;
   };
   /** `name`, `uid/resourceVersion` of each ConfigMap that the spec names. Secrets are not ours to look at. */
   readonly configMaps: readonly (readonly [string, string])[];
@@ -106,6 +108,11 @@ export function rebuildRequest(image: LinuxKitImage): string {
   );
 }
 
+/** Without the Secret to push with, which nothing keeps: with another one the same image would lie there. */
+function pushedTo({ bootImage }: LinuxKitImage['spec']): BuildInputs['spec']['bootImage'] {
+  return bootImage && { repository: bootImage.repository, pullSecretName: bootImage.pullSecretName };
+}
+
 /** The inputs of the build that `image` wants. `rawConfig` is `spec.config` as the API server keeps it. */
 export function buildInputs(
   image: LinuxKitImage,
@@ -129,6 +136,7 @@ export function buildInputs(
       configFrom: spec.configFrom,
       files: spec.files,
       verification: spec.verification,
+      bootImage: pushedTo(spec),
     },
     configMaps: [...context.configMaps].sort(([left], [right]) => (left < right ? -1 : 1)),
     engine: {

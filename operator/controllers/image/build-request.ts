@@ -35,10 +35,18 @@ export function buildRequest(
       file: `${index}/${(file.contentsFrom.configMapKeyRef ?? file.contentsFrom.secretKeyRef)?.key ?? ''}`,
     })),
     pullSecrets: (spec.imagePullSecrets ?? []).map((secret) => secret.name),
+    ...(spec.bootImage === undefined ? {} : { bootImage: bootImageRequest(spec.bootImage) }),
     endpoint: settings.endpoint,
     ...(spec.verification === undefined ? {} : { verification: verificationRequest(spec.verification) }),
     ...settings.registries,
   };
+}
+
+function bootImageRequest({
+  repository,
+  pushSecretName,
+}: NonNullable<LinuxKitImage['spec']['bootImage']>): NonNullable<BuildRequest['bootImage']> {
+  return { repository, ...(pushSecretName === undefined ? {} : { pushSecret: pushSecretName }) };
 }
 
 function verificationRequest(verification: Verification): VerificationRequest {

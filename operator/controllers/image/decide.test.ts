@@ -91,6 +91,35 @@ test('a changed spec builds again with the artifact in place, and cancels what i
   expect(world.reconcile().status.history?.map(({ digest }) => digest)).toEqual([before]);
 });
 
+test('the same artifact counts as one that machines boot from elsewhere only when a build has pushed it there', () => {
+  built();
+  const before = world.status?.artifact;
+  const repository = 'registry.example/boot';
+  world.changeSpec({ bootImage: { repository, pullSecretName: 'pull' } });
+  const { status, verdict } = world.reconcile();
+  expect({ verdict, artifact: status.artifact }).toEqual({ verdict: 'start', artifact: before });
+  world.endJob(status.build?.job ?? '', 'fail for now');
+  expect(world.reconcile().status.artifact).toEqual(before);
+
+  world.now += 3_600_000;
+  world.reconcile();
+  world.reconcile();
+  world.endJob(world.status?.build?.job ?? '', 'succeed');
+  expect(world.reconcile().events.map(({ note }) => note)).toEqual([
+    expect.stringMatching(/^nothing has changed: .*; its boot image is in registry\.example\/boot$/),
+  ]);
+  expect(world.status?.history).toBeUndefined();
+  expect(world.status?.artifact).toMatchObject({
+    digest: before?.digest,
+    reason: before?.reason,
+    bootImage: {
+      reference: `${repository}@${before?.bootImage.digest}`,
+      repository,
+      pullSecretName: 'pull',
+    },
+  });
+});
+
 test.each([
   ['Requested', () => void (world.annotations[ANNOTATION_REBUILD] = 'now')],
   ['Refresh', () => void (world.now += 27 * 3_600_000)],

@@ -159,14 +159,16 @@ function eventsOf(snapshot: Snapshot, verdict: Verdict, status: ImageStatus): re
     const note = `the build failed${where === '' ? '' : ` (${where})`}: ${message}`;
     events.push({ type: 'Warning', reason: reason as ImageReason, action: 'Build', note });
   }
-  if (verdict.kind === 'adopt') events.push(successOf(verdict, before.artifact?.digest));
+  if (verdict.kind === 'adopt') events.push(successOf(verdict, snapshot));
   const summary = changedSummary(before, status);
   if (summary !== undefined) events.push(summary);
   return events;
 }
 
-function successOf(verdict: Verdict & { readonly kind: 'adopt' }, before: string | undefined): ImageEvent {
+function successOf(verdict: Verdict & { readonly kind: 'adopt' }, { image }: Snapshot): ImageEvent {
   const { record, job } = verdict;
+  const before = image.status?.artifact?.digest;
+  const repository = image.spec.bootImage?.repository;
   const reason = job.outcome?.reused === true ? 'BuildReused' : 'BuildSucceeded';
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const { kernel, 'initrd.img': initrd } = record.files;
@@ -174,7 +176,8 @@ function successOf(verdict: Verdict & { readonly kind: 'adopt' }, before: string
     before === record.digest
       ? `nothing has changed: the artifact is still ${record.digest}`
       : `stored ${record.digest}: kernel ${mib(kernel.size)}, initrd ${mib(initrd.size)}`;
-  return { type: 'Normal', reason, action: 'Build', note };
+  const pushed = repository === undefined ? '' : `; its boot image is in ${repository}`;
+  return { type: 'Normal', reason, action: 'Build', note: `${note}${pushed}` };
 }
 
 /** Told, and counted, by whoever really ended the Job: of two that try, one. */

@@ -34,6 +34,7 @@ const everything = {
     { path: '/etc/key', mode: '0600', contentsFrom: { secretKeyRef: { name: 'key', key: 'id' } } },
   ],
   imagePullSecrets: [{ name: 'ghcr' }, { name: 'quay' }],
+  bootImage: { repository: 'registry.example:5000/boot', pushSecretName: 'push', pullSecretName: 'pull' },
   verification: {
     publicKeys: [
       { pem: '-----BEGIN PUBLIC KEY-----' },
@@ -132,6 +133,7 @@ test('what the spec names is mounted where the build looks for it', () => {
     files: BUILD_PATHS.files,
     'pull-secrets': BUILD_PATHS.pullSecrets,
     verification: BUILD_PATHS.verification,
+    'push-secret': BUILD_PATHS.pushSecret,
   });
   expect(source('config')).toEqual([
     { secret: { name: 'linuxkit', items: [{ key: 'config.yaml', path: 'config.yaml' }] } },
@@ -144,6 +146,10 @@ test('what the spec names is mounted where the build looks for it', () => {
     'ghcr/.dockerconfigjson',
     'quay/.dockerconfigjson',
   ]);
+  const credentials = { key: '.dockerconfigjson', path: '.dockerconfigjson' };
+  expect(source('push-secret')).toEqual([{ secret: { name: 'push', items: [credentials] } }]);
+  // It is for nodes.
+  expect(JSON.stringify(spec)).not.toContain('"pull"');
   expect(source('verification')).toEqual([
     { configMap: { name: 'keys', items: [{ key: 'cosign.pub', path: 'keys/1/cosign.pub' }] } },
     { configMap: { name: 'sigstore', items: [{ key: 'root.json', path: 'trusted-root/root.json' }] } },
@@ -156,12 +162,23 @@ test('what the spec names is mounted where the build looks for it', () => {
     config: { file: 'config.yaml' },
     files: [{ file: '0/text' }, { file: '1/id', mode: '0600' }],
     pullSecrets: ['ghcr', 'quay'],
+    bootImage: { repository: 'registry.example:5000/boot', pushSecret: 'push' },
     verification: {
       publicKeys: [{ pem: '-----BEGIN PUBLIC KEY-----' }, { file: 'keys/1/cosign.pub' }],
       identities: [{ issuer: 'https://issuer.example', subjectPattern: '.*@team[.]example' }],
       trustedRoot: 'trusted-root/root.json',
     },
   });
+});
+
+test('a registry that asks for no credentials has none mounted', () => {
+  const bootImage = { repository: 'registry.example/boot' };
+  expect(podOf(made({ bootImage }))).toEqual(podOf(made()));
+  const request = buildRequest(imageWith({ spec: { bootImage } }), CONFIG, {
+    endpoint: { url: 'u', caBundle: 'c' },
+    registries: { insecureRegistries: [] },
+  });
+  expect(request.bootImage).toEqual(bootImage);
 });
 
 test('keys that are all in the spec are not mounted', () => {

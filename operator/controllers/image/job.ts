@@ -185,6 +185,9 @@ function buildContainer(
       ...((spec.imagePullSecrets ?? []).length === 0
         ? []
         : [{ name: 'pull-secrets', mountPath: BUILD_PATHS.pullSecrets, readOnly: true }]),
+      ...(spec.bootImage?.pushSecretName === undefined
+        ? []
+        : [{ name: 'push-secret', mountPath: BUILD_PATHS.pushSecret, readOnly: true }]),
     ],
   };
 }
@@ -193,6 +196,7 @@ function volumes(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): 
   const files = spec.files ?? [];
   const pullSecrets = spec.imagePullSecrets ?? [];
   const verification = verificationSources(spec);
+  const pushSecret = spec.bootImage?.pushSecretName;
   return [
     {
       name: 'request',
@@ -238,6 +242,23 @@ function volumes(spec: ImageSpec, attempt: Attempt, settings: BuilderSettings): 
               sources: pullSecrets.map(({ name }) => ({
                 secret: { name, items: [{ key: '.dockerconfigjson', path: `${name}/.dockerconfigjson` }] },
               })),
+            },
+          },
+        ]),
+    ...(pushSecret === undefined
+      ? []
+      : [
+          {
+            name: 'push-secret',
+            projected: {
+              sources: [
+                {
+                  secret: {
+                    name: pushSecret,
+                    items: [{ key: '.dockerconfigjson', path: '.dockerconfigjson' }],
+                  },
+                },
+              ],
             },
           },
         ]),

@@ -30,6 +30,7 @@ const outcome = z.discriminatedUnion('result', [
         'ImagePullFailed',
         'RegistryUnreachable',
         'RegistryUnauthorized',
+        'BootImagePushFailed',
         'DigestMismatch',
         'InputVerificationFailed',
         'AssemblyFailed',

@@ -66,6 +66,8 @@ function artifactAfter(snapshot: Snapshot, verdict: Verdict): ImageStatus['artif
     hash: job.hash,
     reason,
     verifiedBy: job.outcome?.verifiedBy,
+    // The hash of the Job covers it, so it is what the Job was asked to do.
+    bootImage: image.spec.bootImage,
   });
 }
 

@@ -70,6 +70,9 @@ describe('a revision', () => {
     expect(causeOf(small, revisionOf(sampleMachine(), sampleArtifact({}, 'b')))).toBe('artifact');
     const other = sampleMachine({ kernelArgs: 'quiet', memory: '1Gi' });
     expect(causeOf(small, revisionOf(other, artifact))).toBe('kernelArgs, memory');
+    const { digest } = artifact.bootImage;
+    const bootImage = { reference: `r.example/web@${digest}`, digest, repository: 'r.example/web' };
+    expect(causeOf(small, revisionOf(sampleMachine(), sampleArtifact({ bootImage })))).toBe('bootImage');
     expect(causeOf(small, small)).toBe('the operator');
   });
 });

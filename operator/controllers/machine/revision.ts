@@ -134,5 +134,11 @@ export function causeOf(before: Revision | undefined, after: Revision): string {
     (field) => canonicalJson(before.spec[field] ?? null) !== canonicalJson(after.spec[field] ?? null),
   );
   const artifacts = before.artifact.digest === after.artifact.digest ? [] : ['artifact'];
-  return [...artifacts, ...changed].join(', ') || 'the operator';
+  const places = bootPlace(before) === bootPlace(after) ? [] : ['bootImage'];
+  return [...artifacts, ...places, ...changed].join(', ') || 'the operator';
+}
+
+/** From where a revision's image is pulled, and with what. */
+function bootPlace({ artifact: { bootImage } }: Revision): string {
+  return canonicalJson([bootImage.repository ?? null, bootImage.pullSecretName ?? null]);
 }
