@@ -37,7 +37,6 @@ test.each(Object.entries(toolFamilies))(
 
 test('link flags carry the version stamps, tags come first', () => {
   expect(buildFlags({ commands: {}, tags: ['a', 'b'], variables: { 'x.y': '1' } })).toEqual([
-    '-gcflags=all=-dwarf=false',
     '-trimpath',
     '-buildvcs=false',
     '-tags',

@@ -5,6 +5,8 @@ export interface ToolFamily {
   readonly tags?: readonly string[];
   /** Variables set at link time, `package.variable` to value. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Whether to leave out debug information already when compiling: a tenth less to wait for in a first run. */
+  readonly quick?: boolean;
   /** Whether C code is linked, and then which Debian packages it needs. */
   readonly cgo?: readonly string[];
 }
@@ -45,6 +47,7 @@ export const toolFamilies = {
     // Without its stamp the API server calls itself v0.0.0, which Helm's
     // kubeVersion constraints and kubelet skew checks take at its word.
     variables: Object.fromEntries(stamped),
+    quick: true,
   },
   // Apart, since Kubernetes 1.36 does not compile with the version of the CRI that it needs.
   containerd: {
@@ -55,13 +58,15 @@ export const toolFamilies = {
     },
     tags: ['no_btrfs'],
     variables: { 'github.com/containerd/containerd/v2/version.Version': '2.4.2' },
+    quick: true,
   },
   runc: {
     commands: { runc: 'github.com/opencontainers/runc' },
     tags: ['seccomp'],
+    quick: true,
     cgo: ['gcc', 'libc6-dev', 'libseccomp-dev', 'pkg-config'],
   },
-  pause: { commands: { pause: 'linuxkit.dev/e2e/tools/pause' } },
+  pause: { commands: { pause: 'linuxkit.dev/e2e/tools/pause' }, quick: true },
   cosign: { commands: { cosign: 'linuxkit.dev/e2e/tools/cosign' } },
   helm4: { commands: { helm4: 'helm.sh/helm/v4/cmd/helm' } },
   'helm-unittest': {
@@ -98,8 +103,7 @@ export function familyOf(tool: ToolName): FamilyName {
 export function buildFlags(family: ToolFamily): readonly string[] {
   const variables = Object.entries(family.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   return [
-    // Without debug information from the start: a tenth less to compile.
-    '-gcflags=all=-dwarf=false',
+    ...(family.quick === true ? ['-gcflags=all=-dwarf=false'] : []),
     '-trimpath',
     '-buildvcs=false',
     ...(family.tags === undefined ? [] : ['-tags', family.tags.join(',')]),
