@@ -77,13 +77,23 @@ beforeAll(async () => {
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } };
   await client.create(SERVICE_ACCOUNTS, account, { signal });
   const config = { kernel: { image: 'example.org/kernel:1' }, init: ['example.org/init:1'] };
-  const wanted = {
-    apiVersion: API_VERSION,
-    kind: IMAGE_KIND,
-    metadata: { name: 'web', namespace },
-    spec: { config },
-  };
-  image = await client.create(IMAGES, wanted as KubeObject, { signal });
+  const settings = {
+    architecture: 'amd64',
+    compression: 'auto',
+    historyLimit: 0,
+    deletionPolicy: 'Delete',
+    suspend: false,
+  } as const;
+  image = await client.create(
+    IMAGES,
+    {
+      apiVersion: API_VERSION,
+      kind: IMAGE_KIND,
+      metadata: { name: 'web', namespace },
+      spec: { config, ...settings },
+    },
+    { signal },
+  );
   job = await client.create(
     JOBS,
     {
