@@ -94,10 +94,11 @@ async function pushAs(
   signal: AbortSignal,
 ): Promise<string> {
   const options = { signal, env: engine.env, timeout: 600_000 };
+  const [host] = target.split('/');
   await run('docker', ['tag', image, target], options);
   await run('docker', ['push', '--quiet', target], {
     ...options,
-    advice: `run docker login ${target.split('/')[0]}`,
+    advice: `run docker login ${host}; where it has no TLS, name ${host} among the insecure-registries of the Docker engine`,
   });
   return target;
 }
