@@ -34,7 +34,13 @@ export async function setup(project: {
   // A run that was killed may have left its cluster: tests begin with a new one.
   if (!keep) await LocalCluster.remove(NAME, signal);
   const { cluster, kubectl, helm, images } = await bringUp(
-    { name: NAME, values: { builds: { insecureRegistries: REGISTRIES, registryMirrors: MIRRORS } } },
+    {
+      name: NAME,
+      // By its address the node's own runtime finds the registry, too.
+      values: ({ registry }) => ({
+        builds: { insecureRegistries: [...REGISTRIES, registry.host], registryMirrors: MIRRORS },
+      }),
+    },
     createReporter(),
     signal,
   );

@@ -40,7 +40,11 @@ export interface StackImages {
  * registry, KubeVirt's stand-in, and the chart installed from the operator's own image.
  */
 export async function bringUp(
-  options: { readonly name: string; readonly values?: Readonly<Record<string, unknown>> },
+  options: {
+    readonly name: string;
+    /** Of the chart, besides what every stack has. */
+    readonly values?: (cluster: LocalCluster) => Readonly<Record<string, unknown>>;
+  },
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<Stack> {
@@ -63,7 +67,7 @@ export async function bringUp(
   const launcher = await publishInto(cluster, undefined, reporter, signal);
   await installStandIn(kubectl, { standIn: images.standIn, launcher }, reporter, signal);
   await reporter.step('install the chart', async () => {
-    const values = { builds: { insecureRegistries: [POD_REGISTRY] }, ...options.values };
+    const values = { builds: { insecureRegistries: [POD_REGISTRY] }, ...options.values?.(cluster) };
     await installChart(helm, cluster.kubeconfig, images, values, signal);
   });
   return { cluster, kubectl, helm, images };
