@@ -317,7 +317,7 @@ const runningBuild = z.object({
 
 const lastFailure = z.object({
   step: z
-    .enum(['schedule', 'configure', 'resolve', 'verify', 'pull', 'assemble', 'publish'])
+    .enum(['schedule', 'configure', 'resolve', 'verify', 'pull', 'assemble', 'upload'])
     .optional()
     .describe('The step that failed; schedule when the pod never ran.'),
   reason: z.string().max(128).describe('Why, in one word; see the list of reasons.'),

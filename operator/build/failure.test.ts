@@ -34,7 +34,7 @@ describe('buildErrorOf', () => {
 
   it('leaves a failure as it is', () => {
     const error = new BuildError('resolve', 'ImageNotFound', 'm');
-    expect(buildErrorOf('publish', error)).toBe(error);
+    expect(buildErrorOf('upload', error)).toBe(error);
   });
 
   it('keeps the message and says what to do about a full disk', () => {
@@ -58,6 +58,6 @@ describe('pushErrorOf', () => {
     [new StorageError('StorageUnavailable', 'm'), 'StorageUnavailable'],
     [abort.signal.reason, 'Cancelled'],
   ] as const)('gives %s the reason %s', (thrown, reason) => {
-    expect(pushErrorOf(thrown)).toMatchObject({ step: 'publish', code: reason });
+    expect(pushErrorOf(thrown)).toMatchObject({ step: 'upload', code: reason });
   });
 });

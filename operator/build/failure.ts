@@ -61,9 +61,9 @@ export function buildErrorOf(step: BuildStep, thrown: unknown): BuildError {
 
 /** What was thrown while a boot image was pushed. */
 export function pushErrorOf(thrown: unknown): BuildError {
-  if (!(thrown instanceof OciError)) return buildErrorOf('publish', thrown);
+  if (!(thrown instanceof OciError)) return buildErrorOf('upload', thrown);
   const reason = thrown.code === 'RegistryUnauthorized' ? thrown.code : 'BootImagePushFailed';
-  return new BuildError('publish', reason, thrown.message, { cause: thrown });
+  return new BuildError('upload', reason, thrown.message, { cause: thrown });
 }
 
 function reasonOf(thrown: unknown): BuildFailureReason {

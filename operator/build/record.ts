@@ -70,7 +70,7 @@ export interface BootImageRecord {
 }
 
 /** Steps a build can fail in, in their order. */
-export type BuildStep = 'configure' | 'resolve' | 'verify' | 'pull' | 'assemble' | 'publish';
+export type BuildStep = 'configure' | 'resolve' | 'verify' | 'pull' | 'assemble' | 'upload';
 
 /** Why a build failed. Part of the API: these are condition and event reasons. */
 export type BuildFailureReason =

@@ -149,7 +149,7 @@ describe('build-job', () => {
     expect(outcome).toMatchObject({ reused: false });
     expect(outcome.bytesPulled).toBeGreaterThan(0);
     expect(outcome.bytesStored).toBeGreaterThan(0);
-    const phases = ['configure', 'resolve', 'verify', 'assemble', 'pull', 'publish'];
+    const phases = ['configure', 'resolve', 'verify', 'assemble', 'pull', 'upload'];
     expect(Object.keys(outcome.seconds)).toEqual(phases);
     const artifact = `tenant/web/${outcome.digest.replace(':', '-')}`;
     const record = JSON.parse(await stored(`${artifact}/build.json`)) as BuildRecord;
@@ -301,7 +301,7 @@ describe('build-job and a registry to boot from', () => {
     expect(refused.outcome).toMatchObject({
       result: 'failed',
       failure: {
-        step: 'publish',
+        step: 'upload',
         reason: 'RegistryUnauthorized',
         message: expect.stringMatching(/^push to .*\/three: blob sha256:.*\(401/) as string,
       },
@@ -311,7 +311,7 @@ describe('build-job and a registry to boot from', () => {
     const away = { bootImage: { repository: '127.0.0.1:1/three' } };
     const lost = await job({ config: { inline }, ...away });
     expect(lost.code).toBe(75);
-    expect(lost.outcome).toMatchObject({ failure: { step: 'publish', reason: 'BootImagePushFailed' } });
+    expect(lost.outcome).toMatchObject({ failure: { step: 'upload', reason: 'BootImagePushFailed' } });
 
     await mountPushSecret();
     expect(await succeed({ config: { inline }, ...bootImage('three', 'push') })).toMatchObject({

@@ -173,9 +173,9 @@ async function buildAndPublish(
       },
     );
     const verifiedBy = signersOf(result.inputs);
-    logged({ kind: 'step', step: 'publish' });
+    logged({ kind: 'step', step: 'upload' });
     const begun = performance.now();
-    const publishing = tracer.start('publish', { parent: span.traceparent });
+    const publishing = tracer.start('upload', { parent: span.traceparent });
     const writing = tracedStore(store, tracer, publishing);
     const { record, bytesStored } = await inSpan(
       publishing,
@@ -190,8 +190,8 @@ async function buildAndPublish(
       );
       logger.info('boot image pushed', { repository: request.bootImage?.repository, ...pushed });
     }
-    const seconds = { ...result.seconds, publish: (performance.now() - begun) / 1000 };
-    logged({ kind: 'ended', step: 'publish', seconds: seconds.publish });
+    const seconds = { ...result.seconds, upload: (performance.now() - begun) / 1000 };
+    logged({ kind: 'ended', step: 'upload', seconds: seconds.upload });
     return {
       result: 'succeeded',
       digest: record.digest,
@@ -218,7 +218,7 @@ function count(
 }
 
 function publishErrorOf(thrown: unknown): BuildError {
-  return buildErrorOf('publish', thrown);
+  return buildErrorOf('upload', thrown);
 }
 
 async function failingAs<T>(failure: (thrown: unknown) => BuildError, action: () => Promise<T>): Promise<T> {
@@ -301,7 +301,7 @@ async function pushTarget(
   const configs =
     pushSecret === undefined
       ? []
-      : [await readCredentials(paths.pushSecret, `push secret ${pushSecret}`, 'publish')];
+      : [await readCredentials(paths.pushSecret, `push secret ${pushSecret}`, 'upload')];
   return new PushClient(parseReference(repository), {
     ...options,
     credentials: new CredentialStore(configs),

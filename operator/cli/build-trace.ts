@@ -33,7 +33,7 @@ export function tracedStore(store: ArtifactStore, tracer: Tracer, parent: Span):
     get: (key, options) => store.get(key, options),
     put: (key, source, options) => {
       const attributes = { 'linuxkit.object': key, 'linuxkit.bytes': source.size };
-      const span = tracer.start('upload', { parent: parent.traceparent, attributes });
+      const span = tracer.start('put', { parent: parent.traceparent, attributes });
       return inSpan(span, () => store.put(key, source, options), messageOf);
     },
   };

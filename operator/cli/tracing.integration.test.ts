@@ -213,13 +213,13 @@ test('one trace leads from the reconcile by way of the Job to the uploads', asyn
     attributes: { 'k8s.namespace.name': 'tenant', 'linuxkit.name': 'web' },
     resource: { 'service.name': 'linuxkit-build' },
   });
-  for (const step of ['configure', 'resolve', 'verify', 'assemble', 'publish'])
+  for (const step of ['configure', 'resolve', 'verify', 'assemble', 'upload'])
     expect(named(step), step).toMatchObject([{ parentSpanId: build.spanId, status: { code: 0 } }]);
   expect(named('pull').map(({ parentSpanId }) => parentSpanId)).toEqual(Array(3).fill(build.spanId));
-  const [publish] = named('publish');
-  const uploads = named('upload');
-  expect(uploads.map(({ parentSpanId }) => parentSpanId)).toEqual(uploads.map(() => publish?.spanId));
-  expect(uploads.map(({ attributes }) => String(attributes['linuxkit.object']))).toEqual(
+  const [upload] = named('upload');
+  const puts = named('put');
+  expect(puts.map(({ parentSpanId }) => parentSpanId)).toEqual(puts.map(() => upload?.spanId));
+  expect(puts.map(({ attributes }) => String(attributes['linuxkit.object']))).toEqual(
     expect.arrayContaining([expect.stringMatching(/\/kernel$/), expect.stringMatching(/\/build\.json$/)]),
   );
   for (const span of spans) {

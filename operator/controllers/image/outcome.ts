@@ -6,7 +6,7 @@ import { type Digest, isDigest } from '../../oci/types.ts';
 const MESSAGE_BYTES = 4096;
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value));
-const STEPS = ['configure', 'resolve', 'verify', 'pull', 'assemble', 'publish'] as const;
+const STEPS = ['configure', 'resolve', 'verify', 'pull', 'assemble', 'upload'] as const;
 const amount = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
 const outcome = z.discriminatedUnion('result', [

@@ -182,13 +182,13 @@ function resultFailure(job: JobView, result: Snapshot['result']): Failure {
   return result?.kind === 'wrong'
     ? {
         ...where,
-        step: 'publish',
+        step: 'upload',
         reason: 'DigestMismatch',
         message: `${artifact} is not what the build says: ${result.message}`,
       }
     : {
         ...where,
-        step: 'publish',
+        step: 'upload',
         reason: 'ArtifactMissing',
         message: `${artifact} is not in object storage, though the build says so`,
       };
