@@ -13,6 +13,9 @@ export default defineConfig({
           include: ['operator/**/*.test.ts', 'e2e/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts', '**/*.cluster.test.ts', 'node_modules/**'],
           testTimeout: 20_000,
+          // What is tested is pure and keeps no state: it need not be loaded anew for each file.
+          pool: 'threads',
+          isolate: false,
         },
       },
       {
