@@ -54,7 +54,8 @@ async function pushFiles(
     config: { Cmd: ['/bin/sh'], Env: ['PATH=/bin'] },
   });
   await pushImage(image, { registry: cluster.registry.host, repository, tag: '1' }, signal);
-  return `${cluster.registry.host}/${repository}:1`;
+  // By the name under which the node knows a registry of its own: containerd takes plain HTTP there untold.
+  return `127.0.0.1:5000/${repository}:1`;
 }
 
 /** Runs pods to their end and reads what they printed. */
