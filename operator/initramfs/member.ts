@@ -24,7 +24,8 @@ export function deviceOf(place: string): MemberDevice {
 
 /**
  * Writes a run of entries as one compressed member of an initramfs: a gzip stream or a zstd frame that
- * ends where an entry ends, as the kernel demands. Nothing is held but a few chunks.
+ * ends where an entry ends, as the kernel demands. Held are a few chunks,
+ * and of a small run for zstd all of it (`WHOLE_SIZE`).
  */
 export async function writeMember(
   run: EntryRun,
