@@ -77,6 +77,22 @@ describe('phase', () => {
     ['ending', vm(), vmi({ phase: 'Running' }, '2026-11-24T10:00:00Z'), 'Stopping'],
     ['ended, to be started again', vm(), vmi({ phase: 'Succeeded' }), 'Starting'],
     ['ended for good', vm({}, 'RerunOnFailure'), vmi({ phase: 'Succeeded' }), 'Stopped'],
+    ['failed, to be started again', vm({}, 'RerunOnFailure'), vmi({ phase: 'Failed' }), 'Starting'],
+    ['failed for good', vm({}, 'Manual'), vmi({ phase: 'Failed' }), 'Stopped'],
+    ['just made, to be started', vm({}, 'RerunOnFailure'), undefined, 'Pending'],
+    ['just made, to wait', vm({}, 'Manual'), undefined, 'Stopped'],
+    [
+      'ended for good, and gone',
+      vm({ printableStatus: 'Stopped', runStrategy: 'RerunOnFailure' }, 'RerunOnFailure'),
+      undefined,
+      'Stopped',
+    ],
+    [
+      'halted until now',
+      vm({ printableStatus: 'Stopped', runStrategy: 'Halted' }, 'RerunOnFailure'),
+      undefined,
+      'Pending',
+    ],
     ['its node is lost', vm(), vmi({ phase: 'Unknown' }), 'Failing'],
   ])('%s: %#', (_title, machine, instance, phase) => {
     expect(readInstance(machine, instance, []).phase).toBe(phase);
@@ -228,5 +244,26 @@ describe('an instance on a node that is drained', () => {
   ])('%s', (_title, status, migrating) => {
     const reading = readInstance(vm(), vmi({ phase: 'Running', nodeName: 'n1', ...status }), []);
     expect(reading).toMatchObject({ phase: 'Running', instance: { migrating } });
+  });
+});
+
+describe('a pod that a guest is to be migrated into', () => {
+  const launcher = (labels: Readonly<Record<string, string>>, phase = 'Running'): LauncherPod => ({
+    metadata: { name: 'virt-launcher-web-0', labels },
+    status: { phase },
+  });
+  const [source, target] = [launcher({}), { 'kubevirt.io/migrationJobUID': 'm' }];
+  test.each([
+    ['is waited for before the instance tells of it', [source, launcher(target, 'Pending')], true],
+    ['is the one that the guest is in', [launcher(target)], false],
+    ['has come to nothing', [source, launcher(target, 'Failed')], false],
+    ['has taken over, and the one before has ended', [launcher({}, 'Succeeded'), launcher(target)], false],
+    [
+      'goes away',
+      [source, { ...launcher(target), metadata: { name: 'x', labels: target, deletionTimestamp: 'x' } }],
+      false,
+    ],
+  ])('%s', (_title, pods, migrating) => {
+    expect(readInstance(vm(), vmi({ phase: 'Running' }), pods)).toMatchObject({ instance: { migrating } });
   });
 });

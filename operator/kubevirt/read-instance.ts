@@ -40,6 +40,9 @@ export interface InstanceReading {
   readonly trouble?: { readonly reason: string; readonly message: string };
 }
 
+/** On the pod that a guest is migrated into: the uid of the migration. */
+const MIGRATION_LABEL = 'kubevirt.io/migrationJobUID';
+
 /** Longest text that is passed on; messages of the container runtime can be pages long. */
 const MESSAGE_LIMIT = 1024;
 
@@ -77,14 +80,17 @@ export function readInstance(
     phase: phaseOf(vm, vmi, trouble !== undefined),
     ready: isReady,
     ...(isReady && typeof since === 'string' ? { readySince: since } : {}),
-    instance: identityOf(vmi),
+    instance: identityOf(vmi, pods),
     ...(nodeName === undefined || nodeName === '' ? {} : { node: nodeName }),
     addresses: addressesOf(vmi),
     ...withTrouble,
   };
 }
 
-function identityOf(vmi: VirtualMachineInstance): NonNullable<InstanceReading['instance']> {
+function identityOf(
+  vmi: VirtualMachineInstance,
+  pods: readonly LauncherPod[],
+): NonNullable<InstanceReading['instance']> {
   const { annotations, uid, deletionTimestamp, creationTimestamp } = vmi.metadata;
   const restart = annotations?.[ANNOTATION_RESTART];
   const revision = annotations?.[ANNOTATION_REVISION];
@@ -98,7 +104,7 @@ function identityOf(vmi: VirtualMachineInstance): NonNullable<InstanceReading['i
     ...(bootImage === undefined ? {} : { bootImage }),
     ...(artifact !== undefined && isDigest(artifact) ? { artifact } : {}),
     ending: deletionTimestamp !== undefined,
-    migrating: isMigrating(vmi) || isEvacuating(vmi),
+    migrating: isMigrating(vmi) || isEvacuating(vmi) || isAwaited(pods),
   };
 }
 
@@ -109,7 +115,14 @@ function phaseWithoutInstance(vm: VirtualMachine | undefined, troubled: boolean)
   if ((vm?.status?.stateChangeRequests?.length ?? 0) > 0) return 'Starting';
   // An instance that KubeVirt has made and our copy does not show yet: it does not rest.
   if (vm?.status?.created === true && vm.spec.runStrategy !== 'Halted') return 'Starting';
-  return vm?.spec.runStrategy === 'Always' ? 'Pending' : 'Stopped';
+  return vm?.spec.runStrategy === 'Always' || isYetToRun(vm) ? 'Pending' : 'Stopped';
+}
+
+/** KubeVirt starts a machine that is new, or was under another run strategy: it has not ended by itself. */
+function isYetToRun(vm: VirtualMachine | undefined): boolean {
+  if (vm?.spec.runStrategy !== 'RerunOnFailure') return false;
+  const { printableStatus, runStrategy } = vm.status ?? {};
+  return printableStatus === undefined || (runStrategy ?? 'RerunOnFailure') !== 'RerunOnFailure';
 }
 
 function phaseOf(
@@ -119,8 +132,7 @@ function phaseOf(
 ): InstanceReading['phase'] {
   if (vmi.metadata.deletionTimestamp !== undefined) return 'Stopping';
   const phase = vmi.status?.phase ?? '';
-  if (phase === 'Succeeded' || phase === 'Failed')
-    return vm?.spec.runStrategy === 'Always' ? 'Starting' : 'Stopped';
+  if (phase === 'Succeeded' || phase === 'Failed') return isStartedAgain(vm, phase) ? 'Starting' : 'Stopped';
   if (phase === 'Running') {
     if (isMigrating(vmi)) return 'Migrating';
     return condition(vmi.status?.conditions, 'Paused')?.status === 'True' ? 'Paused' : 'Running';
@@ -129,9 +141,26 @@ function phaseOf(
   return phase === '' || phase === 'Pending' ? 'Pending' : 'Starting';
 }
 
+function isStartedAgain(vm: VirtualMachine | undefined, ended: 'Succeeded' | 'Failed'): boolean {
+  const strategy = vm?.spec.runStrategy;
+  return strategy === 'Always' || (strategy === 'RerunOnFailure' && ended === 'Failed');
+}
+
 function isMigrating(vmi: VirtualMachineInstance): boolean {
   const state = vmi.status?.migrationState;
   return state !== undefined && state.completed !== true && state.failed !== true;
+}
+
+/**
+ * A pod waits for the guest, and the instance says nothing of it until that pod runs. A pod keeps its label after the
+ * guest has arrived in it; so it counts only beside the one that the guest is in.
+ */
+function isAwaited(pods: readonly LauncherPod[]): boolean {
+  const present = pods.filter(
+    ({ metadata, status }) =>
+      metadata.deletionTimestamp === undefined && !['Succeeded', 'Failed'].includes(status?.phase ?? ''),
+  );
+  return present.length > 1 && present.some(({ metadata }) => metadata.labels?.[MIGRATION_LABEL] !== undefined);
 }
 
 /** Of one that cannot be migrated, a drain waits until somebody ends it: it need not be spared for that. */

@@ -183,6 +183,8 @@ export interface VirtualMachineStatus {
   readonly ready?: boolean;
   readonly created?: boolean;
   readonly conditions?: readonly KubeVirtCondition[];
+  /** The run strategy that KubeVirt has last acted by. */
+  readonly runStrategy?: string;
   /** Requests to stop or start that are under way. */
   readonly stateChangeRequests?: readonly unknown[];
   readonly startFailure?: { readonly consecutiveFailCount?: number; readonly retryAfterTimestamp?: string };

@@ -69,6 +69,18 @@ test('moves one at a time from the highest ordinal down', () => {
   expect(upToDate(model)).toBe(true);
 });
 
+test('passes over a machine that is being migrated, and moves it once it has arrived', () => {
+  const model = new FleetModel(machineOf(3));
+  settle(model);
+  model.migrate('web-2', true);
+  model.artifact = sampleArtifact({}, 'b');
+  settle(model);
+  expect(model.digests).toEqual([sampleDigest('b'), sampleDigest('b'), sampleDigest('a')]);
+  model.migrate('web-2', false);
+  settle(model);
+  expect(upToDate(model)).toBe(true);
+});
+
 test('a digest that does not come up takes one machine; a better one brings it back', () => {
   const model = new FleetModel(machineOf(5));
   settle(model);
