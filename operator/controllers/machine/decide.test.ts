@@ -290,8 +290,8 @@ describe('what is said', () => {
 
   test('that a machine is looked at again when it will have been ready for long enough', () => {
     const model = settled({ update: { minReadySeconds: 3600 * 3 } });
-    const decision = decideOn(model);
-    // Ready since 10:00, now it is 12:00.
+    // Ready since 12:00.
+    const decision = decide(model.snapshot(), options, new Date('2026-11-24T14:00:00Z'));
     expect(decision.requeueAfterMs).toBe(3_600_000);
     expect(decision.status).toMatchObject({ readyReplicas: 1, availableReplicas: 0 });
     expect(ready(decision)).toContain('False GuestNotReady');

@@ -12,7 +12,7 @@ import type { ImageView, ObjectView, Snapshot, VirtualMachineView } from './snap
  * step at a time, in an order that the test chooses. It plays no part beyond what `decide` reads.
  */
 
-const READY_AT = '2026-11-24T10:00:00Z';
+const MADE_AT = '2026-11-24T10:00:00Z';
 const START = Date.parse('2026-11-24T12:00:00Z');
 
 interface Guest {
@@ -21,6 +21,8 @@ interface Guest {
   readonly created: string;
   phase: 'Pending' | 'Running';
   ready: boolean;
+  /** RFC 3339. */
+  readySince: string;
   ending: boolean;
   migrating: boolean;
 }
@@ -116,7 +118,7 @@ export class FleetModel {
     switch (action.kind) {
       case 'createRevision': {
         const { name } = action.revision.metadata;
-        const metadata = { ...action.revision.metadata, uid: this.#uid(), creationTimestamp: READY_AT };
+        const metadata = { ...action.revision.metadata, uid: this.#uid(), creationTimestamp: MADE_AT };
         const read = readRevision({ ...action.revision, metadata });
         if (read === undefined) throw new Error(`the revision ${name} cannot be read`);
         if (!this.revisions.has(name)) this.revisions.set(name, read);
@@ -183,25 +185,28 @@ export class FleetModel {
       machine.guest = {
         uid: this.#uid(),
         template: machine.vm.spec.template,
-        created: READY_AT,
+        created: MADE_AT,
         phase: 'Pending',
         ready: false,
+        readySince: MADE_AT,
         ending: false,
         migrating: false,
       };
       return true;
     }
-    if (guest.ending) {
+    if (guest.ending || machine.vm.spec.runStrategy === 'Halted') {
       machine.guest = undefined;
       return true;
     }
     if (guest.phase === 'Pending') guest.phase = 'Running';
-    else if (!guest.ready && !this.broken.has(digestOf(guest))) guest.ready = true;
-    else return false;
+    else if (!guest.ready && !this.broken.has(digestOf(guest))) {
+      guest.ready = true;
+      guest.readySince = new Date(this.now).toISOString();
+    } else return false;
     return true;
   }
 
-  /** The guest dies; under Always, KubeVirt removes its instance and makes another. */
+  /** The guest dies; KubeVirt removes its instance and makes another. */
   crash(name: string): void {
     const guest = this.machines.get(name)?.guest;
     if (guest !== undefined) guest.ending = true;
@@ -299,13 +304,15 @@ export class FleetModel {
           },
         ],
         ...(metadata?.annotations === undefined ? {} : { annotations: metadata.annotations }),
-        ...(guest.ending ? { deletionTimestamp: READY_AT } : {}),
+        ...(guest.ending ? { deletionTimestamp: MADE_AT } : {}),
       },
       spec,
       status: {
         phase: guest.phase,
         ...(guest.migrating ? { migrationState: {} } : {}),
-        conditions: [{ type: 'Ready', status: guest.ready ? 'True' : 'False', lastTransitionTime: READY_AT }],
+        conditions: [
+          { type: 'Ready', status: guest.ready ? 'True' : 'False', lastTransitionTime: guest.readySince },
+        ],
       },
     };
   }
