@@ -160,7 +160,9 @@ function isAwaited(pods: readonly LauncherPod[]): boolean {
     ({ metadata, status }) =>
       metadata.deletionTimestamp === undefined && !['Succeeded', 'Failed'].includes(status?.phase ?? ''),
   );
-  return present.length > 1 && present.some(({ metadata }) => metadata.labels?.[MIGRATION_LABEL] !== undefined);
+  return (
+    present.length > 1 && present.some(({ metadata }) => metadata.labels?.[MIGRATION_LABEL] !== undefined)
+  );
 }
 
 /** Of one that cannot be migrated, a drain waits until somebody ends it: it need not be spared for that. */

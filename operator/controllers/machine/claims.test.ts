@@ -43,8 +43,12 @@ test('by default claims outlive scaling down, and are found again', () => {
 test('whenScaled Delete removes them once their machine is gone, and not before', () => {
   const model = fleet({ persistentVolumeClaimRetentionPolicy: { whenScaled: 'Delete' } });
   model.respecify({ replicas: 2 });
-  const kinds = model.settle().map(({ actions }) => actions.map(({ kind }) => kind));
+  const decisions = model.settle();
+  const kinds = decisions.map(({ actions }) => actions.map(({ kind }) => kind));
   expect(kinds.slice(0, 2)).toEqual([['deleteMachine'], ['deleteClaim']]);
+  expect(decisions.flatMap(({ done }) => done.map(({ note }) => note)).at(-1)).toMatch(
+    /^deletes the claim data-web-2/,
+  );
   expect(names(model)).toEqual(ALL.slice(0, 2));
 });
 

@@ -170,6 +170,9 @@ describe('what is done', () => {
     expect(decision.actions).toMatchObject([
       { kind: 'applyMachine', uid: first.metadata.uid, vm: { metadata: { name: 'web-0' } } },
     ]);
+    expect(decision.done.map(({ note }) => note)).toEqual(['takes back what somebody changed on web-0']);
+    const applied = decide(snapshot, options, now);
+    expect(applied.done).toEqual([]);
   });
 
   test('leaves alone a machine whose turn has not come, though it differs from what is wanted', () => {

@@ -7,7 +7,7 @@ import type { Boot, Decision } from './actions.ts';
 import { missingClaims, retainClaims } from './claims.ts';
 import { collectConfigMaps } from './config-maps.ts';
 import { type Course, courseOf } from './course.ts';
-import { needsApply, withAppliedHash } from './drift.ts';
+import { needsApply, wasApplied, withAppliedHash } from './drift.ts';
 import { deadlineMs, failureOf, pendingSince } from './failure.ts';
 import { fleetOf, type Member, surplusOf } from './fleet.ts';
 import { historyOf } from './history.ts';
@@ -63,7 +63,12 @@ export function decide(snapshot: Snapshot, options: RenderOptions, now: Date): D
     for (const vm of surplus) removeMachine(plan, vm);
     plan.add(...history.actions);
     bringUp(plan, snapshot, members, moves, course, options);
-    plan.add(...retainClaims(snapshot), ...collectConfigMaps(snapshot, course));
+    for (const action of retainClaims(snapshot)) {
+      plan.add(action);
+      if (action.kind === 'deleteClaim')
+        plan.tell('ClaimDeleted', 'Delete', `deletes the claim ${action.name}: its machine is gone for good`);
+    }
+    plan.add(...collectConfigMaps(snapshot, course));
   }
   const { revisions } = course.requests.paused ? { revisions: snapshot.revisions } : history;
   const status = statusOf({ snapshot, course, members, surplus, revisions, moves, window, now });
@@ -179,6 +184,8 @@ function applyMachine(
   const configMap = metadataConfigMap(machine, ordinal);
   if (configMap !== undefined) plan.add({ kind: 'createConfigMap', configMap });
   plan.add({ kind: 'applyMachine', vm: rendered, uid: vm?.metadata.uid });
+  if (vm !== undefined && wasApplied(rendered, vm))
+    plan.tell('MachineRestored', 'Restore', `takes back what somebody changed on ${vm.metadata.name}`);
 }
 
 /**

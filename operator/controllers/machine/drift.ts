@@ -15,6 +15,12 @@ export function needsApply(rendered: VirtualMachine, present: VirtualMachineView
   return !contains(present, { metadata: rendered.metadata, spec: rendered.spec });
 }
 
+/** Whether what stands there came of this very rendering, so that a difference is somebody else's doing. */
+export function wasApplied(rendered: VirtualMachine, present: VirtualMachineView): boolean {
+  const applied = present.metadata.annotations?.[ANNOTATION_APPLIED];
+  return applied !== undefined && applied === rendered.metadata.annotations?.[ANNOTATION_APPLIED];
+}
+
 /** The same virtual machine with the hash of itself on it. */
 export function withAppliedHash(vm: VirtualMachine): VirtualMachine {
   const hash = createHash('sha256')

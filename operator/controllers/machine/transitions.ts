@@ -1,5 +1,5 @@
 import { findCondition, isTrue, READY, STALLED } from '../../api/conditions.ts';
-import type { MachineStatus } from '../../api/machine.ts';
+import type { MachineRow, MachineStatus } from '../../api/machine.ts';
 import type { MachineReason } from '../../api/reasons.ts';
 import type { Tell } from './actions.ts';
 import type { Course } from './course.ts';
@@ -50,20 +50,54 @@ function readyTells(before: MachineStatus | undefined, after: MachineStatus): re
   const note = is.message;
   if (stalled) return [{ type: 'Warning', reason, action: 'Check', note }];
   if (is.status === 'True') {
-    const completed = reason === 'UpToDate' ? 'RolloutComplete' : reason;
-    return [{ type: 'Normal', reason: completed, action: 'Observe', note }];
+    const arrived = before?.healthyRevision !== after.healthyRevision;
+    const told = reason === 'UpToDate' && arrived ? 'RolloutComplete' : reason;
+    return [{ type: 'Normal', reason: told, action: 'Observe', note }];
   }
   const waits = ['ImageNotFound', 'ImageNotReady', 'WaitingForSlot', 'Paused'].includes(reason);
   return waits ? [{ type: 'Normal', reason, action: 'Wait', note }] : [];
 }
 
 function rowTells(before: MachineStatus | undefined, after: MachineStatus): readonly Tell[] {
+  const earlier = new Map(before?.machines?.map((row) => [row.name, row]));
   return (after.machines ?? []).flatMap((row) => {
-    const earlier = before?.machines?.find((candidate) => candidate.name === row.name);
-    if (row.phase !== 'Failing' || earlier?.phase === 'Failing') return [];
-    const note = `${row.name}: ${row.message ?? 'does not start'}`;
-    return [{ type: 'Warning', reason: 'MachineFailing', action: 'Observe', note } as const];
+    const was = earlier.get(row.name);
+    return [...detachedTells(was, row), ...troubleTells(was, row)];
   });
+}
+
+function detachedTells(was: MachineRow | undefined, { name, detached }: MachineRow): readonly Tell[] {
+  if ((was?.detached === true) === (detached === true)) return [];
+  return detached === true
+    ? [{ type: 'Normal', reason: 'MachineDetached', action: 'Detach', note: `${name} is left alone` }]
+    : [
+        {
+          type: 'Normal',
+          reason: 'MachineAttached',
+          action: 'Attach',
+          note: `${name} is looked after again`,
+        },
+      ];
+}
+
+/** What has happened to a machine without our doing: one that is restarted or removed is Stopping first. */
+function troubleTells(was: MachineRow | undefined, row: MachineRow): readonly Tell[] {
+  const { name, phase, ready, message } = row;
+  if (phase === 'Failing') {
+    const note = `${name}: ${message ?? 'does not start'}`;
+    return was?.phase === 'Failing'
+      ? []
+      : [{ type: 'Warning', reason: 'MachineFailing', action: 'Observe', note }];
+  }
+  if (was?.ready !== true || ready) return [];
+  if (phase === 'Running')
+    return [
+      { type: 'Warning', reason: 'GuestNotReady', action: 'Observe', note: `${name} is not ready any more` },
+    ];
+  if (phase !== 'Starting') return [];
+  return [
+    { type: 'Warning', reason: 'GuestEnded', action: 'Observe', note: `${name} has ended, and starts again` },
+  ];
 }
 
 /** How a rollout ended with this transition, if one did. The first start of a machine is none. */
