@@ -2,22 +2,29 @@ import type { Artifact } from '../api/image.ts';
 import { KERNEL_ARGS_LIMIT } from '../api/machine.ts';
 
 /** The serial port that KubeVirt's machine types have, as the kernel names it. */
-const CONSOLE: Readonly<Record<Artifact['architecture'], string>> = {
-  amd64: 'console=ttyS0',
-  arm64: 'console=ttyAMA0',
-};
+const SERIAL: Readonly<Record<Artifact['architecture'], string>> = { amd64: 'ttyS0', arm64: 'ttyAMA0' };
+
+/** Consoles that are serial ports of some architecture: `ttyS0,115200` as well. */
+const SERIAL_PORT = /^tty(?:S|AMA)\d+$/;
 
 /**
- * The kernel command line: the image's, then the machine's, then the serial console if neither
- * names any, since the console is all that can be seen of a guest. What follows `--` is for
- * init and stays last.
+ * The kernel command line: the image's, then the machine's, then the serial console where neither
+ * names any, or only the serial port of another architecture, since the console is all that can be seen of
+ * a guest. What follows `--` is for init and stays last.
  */
 export function kernelArguments(artifact: Artifact, appended: string | undefined): string {
   const words = artifact.cmdline.text.split(/\s+/).filter((word) => word !== '');
   const separator = words.indexOf('--');
   const [kernel, init] = separator < 0 ? [words, []] : [words.slice(0, separator), words.slice(separator)];
   const all = [...kernel, ...(appended === undefined ? [] : [appended])];
-  if (!all.some((argument) => /(^|\s)console=/.test(argument))) all.push(CONSOLE[artifact.architecture]);
+  const consoles = [...all.join(' ').matchAll(/(?:^|\s)console=([^\s,]*)/g)].map(
+    ([, device]) => device ?? '',
+  );
+  const serial = SERIAL[artifact.architecture];
+  const ports = consoles.filter((device) => SERIAL_PORT.test(device));
+  const others = ports.filter((device) => !device.startsWith(serial.slice(0, -1)));
+  if (consoles.length === 0 || (ports.length > 0 && others.length === ports.length))
+    all.push(`console=${serial}`);
   return [...all, ...init].join(' ');
 }
 

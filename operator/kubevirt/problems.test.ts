@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Artifact } from '../api/image.ts';
 import { leastMemory } from './guest-memory.ts';
 import { metadataJson } from './guest-metadata.ts';
 import { kernelArguments } from './kernel-args.ts';
@@ -76,6 +77,11 @@ describe('refused with field and reason', () => {
       },
       /kernelBoot: is set by the machine itself/,
     ],
+    [
+      'another amount of memory',
+      { template: { spec: { domain: { memory: { guest: '1Gi' } } } } },
+      /domain\.memory\.guest: is set by the machine itself/,
+    ],
     ['another architecture', { template: { spec: { architecture: 'arm64' } } }, /spec\.architecture: is set/],
     [
       'a field that the machine has itself',
@@ -126,8 +132,15 @@ describe('refused with field and reason', () => {
 });
 
 describe('the kernel command line', () => {
-  const text = (cmdline: string, appended?: string): string =>
-    kernelArguments(sampleArtifact({ cmdline: { ...sampleArtifact().cmdline, text: cmdline } }), appended);
+  const text = (
+    cmdline: string,
+    appended: string | undefined,
+    architecture: Artifact['architecture'],
+  ): string =>
+    kernelArguments(
+      sampleArtifact({ architecture, cmdline: { ...sampleArtifact().cmdline, text: cmdline } }),
+      appended,
+    );
 
   test.each([
     ['console=tty0 ro\n', undefined, 'console=tty0 ro'],
@@ -136,8 +149,19 @@ describe('the kernel command line', () => {
     ['ro', 'console=hvc0 quiet', 'ro console=hvc0 quiet'],
     ['ro -- single', 'quiet', 'ro quiet console=ttyS0 -- single'],
     ['netconsole=x', undefined, 'netconsole=x console=ttyS0'],
+    ['console=ttyS1,115200', undefined, 'console=ttyS1,115200'],
+    ['console=ttyAMA0', undefined, 'console=ttyAMA0 console=ttyS0'],
   ])('%j with %j is %j', (cmdline, appended, expected) => {
-    expect(text(cmdline, appended)).toBe(expected);
+    expect(text(cmdline, appended, 'amd64')).toBe(expected);
+  });
+
+  test.each([
+    ['ro', undefined, 'ro console=ttyAMA0'],
+    ['console=tty0 console=ttyS0', undefined, 'console=tty0 console=ttyS0 console=ttyAMA0'],
+    ['console=ttyS0', 'console=ttyAMA0,115200', 'console=ttyS0 console=ttyAMA0,115200'],
+    ['console=hvc0', undefined, 'console=hvc0'],
+  ])('on arm64, %j with %j is %j', (cmdline, appended, expected) => {
+    expect(text(cmdline, appended, 'arm64')).toBe(expected);
   });
 
   test('2,047 bytes are the last that boot', () => {

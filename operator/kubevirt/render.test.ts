@@ -2,9 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { refusals } from '../../e2e/kubevirt/admission/virtual-machine-rules.ts';
 import type { VirtualMachine as AdmittedMachine } from '../../e2e/kubevirt/api/types.ts';
+import { machineSpec } from '../api/machine.ts';
 import { claimsOf } from './claim.ts';
 import { renderVirtualMachine } from './render.ts';
-import { restartToken, revisionName, revisionSpec, withRevisionSpec } from './revision.ts';
+import { REVISION_FIELDS, restartToken, revisionName, revisionSpec, withRevisionSpec } from './revision.ts';
 import { FULL_SPEC, sampleArtifact, sampleDigest, sampleMachine } from './sample.ts';
 
 const options = { bootRegistryHost: '127.0.0.1:30500' };
@@ -257,10 +258,33 @@ describe('single differences', () => {
     expect(claimsOf(goes, 0)[0]?.metadata.ownerReferences).toMatchObject([{ uid: 'machine-uid' }]);
   });
 
+  test('what is not said of memory is said by the template', () => {
+    const template = { spec: { domain: { memory: { hugepages: { pageSize: '2Mi' } } } } };
+    expect(domain({ template }).domain.memory).toEqual({ guest: '512Mi', hugepages: { pageSize: '2Mi' } });
+  });
+
   test('memory as a number of bytes is text in the end', () => {
     expect(domain({ memory: 1_073_741_824 }).domain.memory).toEqual({ guest: '1073741824' });
   });
 });
+
+/** What is about the machines as a whole, or about claims: no virtual machine shows it. */
+const NOT_RENDERED = ['imageRef', 'update', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy'];
+const SIZED_ELSEWHERE = { instancetype: { name: 'small' }, preference: { name: 'linux' } };
+
+test('every field of the spec is in the largest machine, but for those that it cannot have', () => {
+  const named = [...Object.keys({ ...FULL_SPEC, ...SIZED_ELSEWHERE }), ...NOT_RENDERED];
+  expect(named.toSorted()).toEqual(Object.keys(machineSpec.shape).toSorted());
+});
+
+test.each(Object.keys(FULL_SPEC).filter((field) => field !== 'replicas'))(
+  'the virtual machine shows %s',
+  (field) => {
+    const plain = renderVirtualMachine(sampleMachine(), 0, revision, options);
+    const showing = renderVirtualMachine(sampleMachine({ [field]: FULL_SPEC[field] }), 0, revision, options);
+    expect(showing).not.toEqual(plain);
+  },
+);
 
 describe('revision', () => {
   const base = revisionName(sampleMachine(), artifact);
@@ -276,13 +300,28 @@ describe('revision', () => {
   test.each([
     ['another artifact', revisionName(sampleMachine(), sampleArtifact({}, 'c'))],
     ['another place to boot from', revisionName(sampleMachine(), pushed())],
-    ['kernel arguments', revisionName(sampleMachine({ kernelArgs: 'quiet' }), artifact)],
-    ['memory', revisionName(sampleMachine({ memory: '1Gi' }), artifact)],
-    ['metadata', revisionName(sampleMachine({ metadata: { hostname: 'a' } }), artifact)],
-    ['template', revisionName(sampleMachine({ template: { spec: { dnsPolicy: 'None' } } }), artifact)],
     ['a machine of the same name', revisionName(sampleMachine({}, { uid: 'another' }), artifact)],
   ])('changes with %s', (_title, revision) => {
     expect(revision).not.toBe(base);
+  });
+
+  const applied = ['imageRef', 'replicas', 'runStrategy', 'scheduling'];
+
+  test('takes in every field but those that are applied as they are, or are no part of a virtual machine', () => {
+    const others = Object.keys(machineSpec.shape).filter(
+      (field) => ![...applied, ...NOT_RENDERED].includes(field),
+    );
+    expect(others.toSorted()).toEqual([...REVISION_FIELDS].toSorted());
+  });
+
+  test.each(REVISION_FIELDS)('changes with %s', (field) => {
+    const given: Readonly<Record<string, unknown>> = { ...FULL_SPEC, ...SIZED_ELSEWHERE };
+    const before = field === 'instancetype' ? { memory: undefined, instancetype: { name: 'large' } } : {};
+    const after =
+      field === 'instancetype' ? { ...before, instancetype: { name: 'small' } } : { [field]: given[field] };
+    expect(revisionName(sampleMachine(after), artifact)).not.toBe(
+      revisionName(sampleMachine(before), artifact),
+    );
   });
 
   test('changes with the Secret to pull with', () => {

@@ -12,7 +12,7 @@ export interface Merged {
 }
 
 /** Parts of an instance that nobody else may set, not even where we leave something out. */
-const RESERVED = new Set(['domain.firmware.kernelBoot', 'domain.memory', 'architecture']);
+const RESERVED = new Set(['domain.firmware.kernelBoot', 'domain.memory.guest', 'architecture']);
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
