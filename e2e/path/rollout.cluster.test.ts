@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { LinuxKitMachine, MachineRow } from '../../operator/api/machine.ts';
+import { BANDWIDTH_ANNOTATION } from '../kubevirt/instance/migration.ts';
 import { publishSmallComponents } from '../kubevirt/small-guest.ts';
 import { OPERATOR_NAMESPACE, RELEASE } from '../stack/chart.ts';
 import {
@@ -228,6 +229,37 @@ describe('three machines', () => {
     await scale(FEWER);
     await until('the one that was added to be gone', 120, () => watch.uids.size === FEWER);
   }, 600_000);
+
+  it('pass over the one that is being migrated, which follows once that is over', async () => {
+    watch.begin();
+    const [moved, ...others] = namesOf(FEWER).reverse();
+    const migration = {
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'VirtualMachineInstanceMigration',
+      // So slow that it lasts until it is cancelled.
+      metadata: { namespace: NAMESPACE, name: 'slow', annotations: { [BANDWIDTH_ANNOTATION]: '64Ki' } },
+      spec: { vmiName: moved },
+    };
+    await kubectl.apply([migration], within(30));
+    await until('its machine to be Migrating', 120, () =>
+      rowsOf(watch.machine(NAME)).find((row) => row.name === moved && row.phase === 'Migrating'),
+    );
+    const digest = await build('moved');
+    await until('the others to be on it', 200, () =>
+      rowsOf(watch.machine(NAME)).every(
+        (row) => row.name === moved || (row.ready && row.bootedDigest === digest),
+      ),
+    );
+    expect(watch.restarts.map(({ name }) => name)).toEqual(others);
+    expect(rowsOf(watch.machine(NAME)).find((row) => row.name === moved)?.phase).toBe('Migrating');
+    await kubectl.run(
+      [`--namespace=${NAMESPACE}`, 'delete', 'virtualmachineinstancemigration', 'slow', '--timeout=90s'],
+      within(100),
+    );
+    await allOn(digest, FEWER);
+    expect(watch.restarts.map(({ name }) => name)).toEqual([...others, moved]);
+    expect(watch.leastAnswers).toBe(FEWER - 1);
+  }, 500_000);
 
   it('wait with one of them for a boot registry that is down, and take the last of two images once it is back', async () => {
     watch.begin();

@@ -169,6 +169,7 @@ test('what somebody changed by hand is brought back', async () => {
     async () => (await cluster.client.get(VIRTUAL_MACHINES, key, { signal })).spec.runStrategy === 'Always',
     { signal, timeout: 60_000 },
   );
+  await cluster.until('that to be told', () => cluster.told().includes('MachineRestored'));
   await cluster.client.delete(VIRTUAL_MACHINES, key, { signal, propagation: 'Background' });
   await waitFor(
     'another',

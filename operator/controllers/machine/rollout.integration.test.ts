@@ -59,6 +59,8 @@ test('an image that does not come up is left for the one before, and stays left'
   const spec = { replicas: 3, terminationGracePeriodSeconds: 0, update: { progressDeadlineSeconds: 2 } };
   await cluster.writeMachine(spec);
   await cluster.untilReady('UpToDate', good.digest);
+  // Events come after the status that they tell of.
+  await cluster.until('its start to be told', () => cluster.told().includes('RolloutComplete'));
   cluster.events.length = 0;
   const before = await cluster.instanceUids();
   await cluster.writeImage(bad);
@@ -231,6 +233,8 @@ test('a detached machine is left alone until it is not any more', async () => {
     signal,
     timeout: 60_000,
   });
+  const detachments = cluster.told().filter((reason) => reason.endsWith('tached'));
+  expect(detachments).toEqual(['MachineDetached', 'MachineAttached']);
 });
 
 test('a HorizontalPodAutoscaler finds how many there are, and says how many there are to be', async () => {
