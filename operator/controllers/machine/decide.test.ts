@@ -300,6 +300,24 @@ describe('what is said', () => {
     expect(ready(decision)).toContain('False GuestNotReady');
   });
 
+  test.each([
+    [2, 1024],
+    [1000, 262],
+  ])('of %d machines that fail, in at most %d characters each', (replicas, most) => {
+    const model = new FleetModel(sampleMachine({ replicas }));
+    model.pass();
+    for (const name of model.names) model.advance(name);
+    const { instances } = model.snapshot();
+    const conditions = [
+      { type: 'Synchronized', status: 'False', reason: 'ErrImagePull', message: 'x'.repeat(4000) },
+    ];
+    const failing = instances.map((vmi) => ({ ...vmi, status: { phase: 'Pending', conditions } }));
+    const { status } = decideOn(model, { instances: failing });
+    expect(new Set(status.machines?.map(({ message }) => message?.length))).toEqual(new Set([most]));
+    // Half of what the API server stores of one object, which also keeps whose each field is.
+    expect(JSON.stringify(status).length).toBeLessThan(0.75 * 2 ** 20);
+  });
+
   test('nothing new the second time', () => {
     const model = settled();
     const { status } = model.pass();

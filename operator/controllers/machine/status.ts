@@ -29,6 +29,11 @@ export interface StatusInput {
 /** The schema allows no more; it is as many as there may be replicas. */
 const ROWS_CEILING = 1000;
 
+/** Characters of the rows' messages together: the API server stores no object of more than 1.5 MiB. */
+const MESSAGES_CEILING = 256 * 1024;
+/** Characters of one row's message, which are still enough to tell what it is about. */
+const MESSAGE_FLOOR = 128;
+
 export function statusOf(input: StatusInput): MachineStatus {
   const { snapshot, course, members, surplus, revisions, now } = input;
   const { machine } = snapshot;
@@ -59,13 +64,23 @@ export function statusOf(input: StatusInput): MachineStatus {
     ...(healthy === undefined ? {} : { healthyRevision: healthy }),
     ...(revisions.length === 0 ? {} : { revisions: revisionRows(revisions) }),
     ...(failed === undefined ? {} : { failedRevision: failed }),
-    machines: [
-      ...members.map((member) => rowOf(machine, course, member, now)),
-      ...surplus.map((vm) => surplusRow(snapshot, vm)).reverse(),
-    ].slice(0, ROWS_CEILING),
+    machines: withBoundMessages(
+      [
+        ...members.map((member) => rowOf(machine, course, member, now)),
+        ...surplus.map((vm) => surplusRow(snapshot, vm)).reverse(),
+      ].slice(0, ROWS_CEILING),
+    ),
     ...(token === undefined ? {} : { lastHandledRestart: token }),
     ...course.requests.handled,
   };
+}
+
+/** A fleet that fails as one says the same a thousand times: then each says less. */
+function withBoundMessages(rows: readonly MachineRow[]): readonly MachineRow[] {
+  const limit = Math.max(MESSAGE_FLOOR, Math.floor(MESSAGES_CEILING / Math.max(1, rows.length)));
+  return rows.map((row) =>
+    row.message === undefined ? row : { ...row, message: row.message.slice(0, limit) },
+  );
 }
 
 function conditionsOf(input: StatusInput): NonNullable<MachineStatus['conditions']> {
