@@ -23,11 +23,19 @@ export interface StepView {
   readonly total: number;
 }
 
-/** One line for a running step, cut to `columns`. */
+/** One line for a running step, cut to `columns`: of a long one the name gives way, how far it is stays to be seen. */
 export function formatStep(view: StepView, columns: number): string {
-  const parts = [view.name, formatElapsed(view.elapsed)];
-  if (view.total > 0) parts.push(formatBar(view.done, view.total, 24), `${view.done}/${view.total}`);
-  if (view.detail !== '') parts.push(view.detail);
-  const line = parts.join('  ');
-  return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
+  const state = [formatElapsed(view.elapsed)];
+  if (view.total > 0) state.push(formatBar(view.done, view.total, 24), `${view.done}/${view.total}`);
+  const name = cut(view.name, Math.max(MIN_NAME, columns - 2 - state.join('  ').length));
+  const line = [name, ...state].join('  ');
+  const room = columns - line.length - 2;
+  return view.detail === '' || room < MIN_NAME ? cut(line, columns) : `${line}  ${cut(view.detail, room)}`;
+}
+
+/** Characters of a name that say something: a step keeps so many on the narrowest terminal. */
+const MIN_NAME = 10;
+
+function cut(text: string, columns: number): string {
+  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
 }

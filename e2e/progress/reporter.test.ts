@@ -29,6 +29,8 @@ test('a line never exceeds the terminal', () => {
   expect(formatStep(view, 200)).toBe(
     'compile kubelet  1 m 01 s  [############............]  5/10  k8s.io/api',
   );
+  expect(formatStep(view, 60)).toBe('compile kubelet  1 m 01 s  [############............]  5/10');
+  expect(formatStep(view, 55)).toBe('compile ku…  1 m 01 s  [############............]  5/10');
   expect(formatStep(view, 20)).toHaveLength(20);
 });
 
