@@ -37,11 +37,7 @@ export async function publishComponents(
   registry: string,
   options: PublishOptions = {},
 ): Promise<ReadonlyMap<string, string>> {
-  const chosen = COMPONENTS.filter((component) => options.only?.includes(component.repository) ?? true);
-  const cache = options.cache ?? cacheFolder();
-  const workshop = new Workshop(cache, options.signal ?? new AbortController().signal);
-  // One question to apt for all of them.
-  await workshop.packages.resolve([...new Set(chosen.flatMap((component) => component.packages))]);
+  const { chosen, cache, workshop } = await openWorkshop(options);
   const published = new Map<string, string>();
   for (const [index, component] of chosen.entries()) {
     const image = `${component.repository}:${component.tag}`;
@@ -58,6 +54,30 @@ export async function publishComponents(
     published.set(component.repository, `${registry}/${image}`);
   }
   return published;
+}
+
+/** Makes the component images that are not in the cache yet. */
+export async function makeComponents(options: Omit<PublishOptions, 'only'>): Promise<void> {
+  const { chosen, cache, workshop } = await openWorkshop(options);
+  for (const [index, component] of chosen.entries()) {
+    const image = `${component.repository}:${component.tag}`;
+    await makeComponent(component, workshop, cache, () =>
+      options.report?.({ index, count: chosen.length, image, action: 'making' }),
+    );
+  }
+}
+
+async function openWorkshop(options: PublishOptions): Promise<{
+  readonly chosen: readonly Component[];
+  readonly cache: string;
+  readonly workshop: Workshop;
+}> {
+  const chosen = COMPONENTS.filter((component) => options.only?.includes(component.repository) ?? true);
+  const cache = options.cache ?? cacheFolder();
+  const workshop = new Workshop(cache, options.signal ?? new AbortController().signal);
+  // One question to apt for all of them.
+  await workshop.packages.resolve([...new Set(chosen.flatMap((component) => component.packages))]);
+  return { chosen, cache, workshop };
 }
 
 /** One component image, made if the cache lacks it. */

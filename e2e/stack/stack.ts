@@ -5,9 +5,10 @@ import { nodeTools } from '../cluster/components.ts';
 import { LocalCluster } from '../cluster/local-cluster.ts';
 import { saveImage } from '../docker/build.ts';
 import { type DockerEngine, ensureDocker } from '../docker/engine.ts';
-import { publishComponents } from '../images/publish.ts';
+import { makeComponents, publishComponents } from '../images/publish.ts';
 import type { StandInImages } from '../kubevirt/manifests.ts';
 import { buildOperatorImage, buildStandInImage } from '../operator-image/operator-image.ts';
+import { together } from '../process/together.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import { ensureServiceImage } from '../services/service-image.ts';
 import { ensurePackages } from '../tools/packages.ts';
@@ -50,19 +51,21 @@ export async function bringUp(
 ): Promise<Stack> {
   await ensurePackages(['busybox-static'], reporter, signal);
   const engine = await ensureDocker(reporter, signal);
-  // All at once: what they share is then compiled in one go, under one bar.
-  const { helm } = await ensureTools([...nodeTools, 'helm', 'versitygw'], reporter, signal);
+  // Compiling wants all cores for most of a first run; what waits for the network meanwhile costs no time.
+  const [{ helm }, built] = await together(signal, [
+    // All at once: what they share is then compiled in one go, under one bar.
+    (both) => ensureTools([...nodeTools, 'helm', 'versitygw'], reporter, both),
+    (both) => buildImages(engine, reporter, both),
+    (both) => makeAll(reporter, both),
+  ]);
   const { cluster, kubectl } = await bringUpCluster(options.name, reporter, signal);
 
-  const images: StackImages = {
-    operator: await buildOperatorImage(engine, reporter, signal),
-    standIn: await buildStandInImage(engine, reporter, signal),
-    storage: await ensureServiceImage(
-      { tool: 'versitygw', overrideVariable: 'LINUXKIT_TEST_S3_IMAGE', files: {}, command: [] },
-      reporter,
-      signal,
-    ),
-  };
+  const storage = await ensureServiceImage(
+    { tool: 'versitygw', overrideVariable: 'LINUXKIT_TEST_S3_IMAGE', files: {}, command: [] },
+    reporter,
+    signal,
+  );
+  const images: StackImages = { ...built, storage };
   await loadImages(cluster, engine, Object.values(images), reporter, signal);
   const launcher = await publishInto(cluster, undefined, reporter, signal);
   await installStandIn(kubectl, { standIn: images.standIn, launcher }, reporter, signal);
@@ -110,6 +113,28 @@ async function loadImages(
       step.detail(image);
       await loadOnce(cluster, engine, image, signal);
     }
+  });
+}
+
+async function buildImages(
+  engine: DockerEngine,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<Pick<StackImages, 'operator' | 'standIn'>> {
+  const operator = await buildOperatorImage(engine, reporter, signal);
+  // After it, since they have their base images in common.
+  return { operator, standIn: await buildStandInImage(engine, reporter, signal) };
+}
+
+async function makeAll(reporter: Reporter, signal: AbortSignal): Promise<void> {
+  await reporter.step('make component images', async (step) => {
+    await makeComponents({
+      signal,
+      report: ({ index, count, image }) => {
+        step.progress(index, count);
+        step.detail(image);
+      },
+    });
   });
 }
 

@@ -3,6 +3,7 @@ import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/p
 import { basename, join } from 'node:path';
 import { withLock } from '../process/lock.ts';
 import { run } from '../process/run.ts';
+import { together } from '../process/together.ts';
 import { Failure } from '../progress/failure.ts';
 import type { Reporter, Step } from '../progress/reporter.ts';
 import { cacheFolder } from './cache.ts';
@@ -35,20 +36,14 @@ export async function ensureTools<N extends ToolName>(
 ): Promise<Readonly<Record<N, string>>> {
   const byFamily = Map.groupBy(names, familyOf);
   const toolchain = (await run('go', ['env', 'GOVERSION', 'GOARCH'], { signal, advice: goAdvice })).trim();
-  const failed = new AbortController();
-  const compiling = [...byFamily].map(async ([family, members]) => {
-    try {
-      const both = AbortSignal.any([signal, failed.signal]);
+  const compiled = await together(
+    signal,
+    [...byFamily].map(([family, members]) => async (both: AbortSignal) => {
       const folder = await ensureFamily(family, members, toolchain, reporter, both);
       return members.map((name) => [name, join(folder, name)] as const);
-    } catch (error) {
-      failed.abort(error);
-      throw error;
-    }
-  });
-  // The others are waited for too: what the first failure ends must be gone before it is told.
-  await Promise.allSettled(compiling);
-  return Object.fromEntries((await Promise.all(compiling)).flat()) as Record<N, string>;
+    }),
+  );
+  return Object.fromEntries(compiled.flat()) as Record<N, string>;
 }
 
 async function ensureFamily(
