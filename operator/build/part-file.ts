@@ -13,16 +13,7 @@ export interface PartTask {
   readonly path: string;
 }
 
-/** Writes a part to its file and sums it. `written` is told of all bytes that are done with. */
-export function writePartFile(
-  { run, path, ...options }: PartTask,
-  signal: AbortSignal,
-  written: (bytes: number) => void = () => undefined,
-): Promise<MemberSum> {
-  return createFile(path, (sink) =>
-    writeMember(run, { ...options, signal }, async (bytes) => {
-      await sink(bytes);
-      written(bytes.length);
-    }),
-  );
+/** Writes a part to its file and sums it. */
+export function writePartFile({ run, path, ...options }: PartTask, signal: AbortSignal): Promise<MemberSum> {
+  return createFile(path, (sink) => writeMember(run, { ...options, signal }, sink));
 }

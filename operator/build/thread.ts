@@ -1,23 +1,19 @@
 import { writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import type { MemberSum } from '../initramfs/member.ts';
 import { indexLayer } from '../oci/layer.ts';
 import type { Spool } from '../oci/spool.ts';
 import { joinFiles } from './file-chunks.ts';
-import { type PartTask, writePartFile } from './part-file.ts';
+import { writePartFile } from './part-file.ts';
 import { failureOf, type LayerTask, type ThreadAnswer, type ThreadRequest } from './thread-protocol.ts';
-import { YoungGarbage } from './young-garbage.ts';
 
 /**
  * The program of a build's thread: uncompresses layers, writes parts and joins them, beside the
- * thread that talks to registries. What it leaves to the garbage collector is collected at little
- * cost, since there is little else here.
+ * thread that talks to registries.
  */
 const port = parentPort;
 // The thread is ended from outside when a build is cancelled.
 const never = new AbortController().signal;
 const blobs = new Map<number, ChunkQueue>();
-const garbage = new YoungGarbage();
 
 port?.on('message', (request: ThreadRequest) => {
   switch (request.kind) {
@@ -25,7 +21,7 @@ port?.on('message', (request: ThreadRequest) => {
       answer(request.id, async () => ({
         kind: 'part',
         id: request.id,
-        sum: await writePart(request.task),
+        sum: await writePartFile(request.task, never),
       }));
       break;
     case 'layer':
@@ -61,10 +57,6 @@ function send(message: ThreadAnswer): void {
   port?.postMessage(message, transfer);
 }
 
-function writePart(task: PartTask): Promise<MemberSum> {
-  return writePartFile(task, never, (bytes) => garbage.dropped(bytes));
-}
-
 async function index(id: number, { descriptor, diffId, file, limits }: LayerTask): Promise<ThreadAnswer> {
   const blob = new ChunkQueue((buffer) => send({ kind: 'buffer', id, buffer }));
   blobs.set(id, blob);
@@ -92,7 +84,6 @@ class OpenFile implements Spool {
       written += count;
       this.size += count;
     }
-    garbage.dropped(chunk.length);
   }
 
   extend(size: number): void {

@@ -1,10 +1,10 @@
 import { readSync } from 'node:fs';
 import type { ArrangedEntry } from './arrange.ts';
 import { representableTime } from './arrange.ts';
-import type { FileEntry, FileRange } from './entry.ts';
+import type { FileEntry } from './entry.ts';
 import { InitramfsError, shown } from './error.ts';
 import type { Header } from './newc.ts';
-import { align4, FILE_TYPE, formatHeader, HEADER_SIZE, recordSize, TRAILER } from './newc.ts';
+import { align4, FILE_TYPE, HEADER_SIZE, recordSize, TRAILER, writeHeader } from './newc.ts';
 
 /**
  * A device number that makes the inode numbers of a member its own. The kernel takes files of
@@ -25,8 +25,10 @@ export interface ArchiveOptions {
 /** Takes the next bytes of a stream. They may be overwritten as soon as the promise settles. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
-/** Bytes handed on at a time. */
+/** Bytes handed on at a time, of an archive that is not handed on whole. */
 export const CHUNK_SIZE = 1024 * 1024;
+/** Largest archive, in bytes, that is put together in memory and handed on in one piece. */
+export const WHOLE_SIZE = 16 * 1024 * 1024;
 
 /** A run of an arranged list: what one archive holds of it. */
 export interface EntryRun {
@@ -58,7 +60,12 @@ export function divide(entries: readonly ArrangedEntry[], target: number): reado
 }
 
 /** Bytes of the end mark. */
-export const TRAILER_SIZE = recordSize(TRAILER.length, 0);
+const TRAILER_SIZE = recordSize(TRAILER.length, 0);
+
+/** Bytes of the archive that {@link writeArchive} makes of a run. */
+export function archiveSize(run: EntryRun, { trailer }: Pick<ArchiveOptions, 'trailer'>): number {
+  return run.size + (trailer ? TRAILER_SIZE : 0);
+}
 
 function dataSize(entry: ArrangedEntry, index: number): number {
   if (entry.type === 'symlink') return Buffer.byteLength(entry.target);
@@ -66,43 +73,67 @@ function dataSize(entry: ArrangedEntry, index: number): number {
 }
 
 /**
- * Writes a run of arranged entries as one newc archive, a multiple of 4 bytes long. The data of a hard
- * linked file goes with its first name, which may be in an earlier run.
+ * Writes a run of arranged entries as one newc archive, a multiple of 4 bytes long: in one piece up to
+ * {@link WHOLE_SIZE}. The data of a hard linked file goes with its first name, which may be in an earlier run.
  */
 export async function writeArchive(run: EntryRun, options: ArchiveOptions, sink: Sink): Promise<void> {
-  const output = new ChunkedOutput(sink);
+  const output = new ChunkedOutput(archiveSize(run, options), sink);
   for (const [offset, entry] of run.entries.entries()) {
-    const index = run.first + offset;
     options.signal.throwIfAborted();
-    const size = dataSize(entry, index);
-    await output.text(formatHeader(headerOf(entry, size, options.device)), entry.path);
-    if (entry.type === 'symlink') await output.bytes(Buffer.from(entry.target));
-    else if (size > 0 && entry.type === 'file') await copyContent(entry, output);
-    await output.pad();
+    const size = dataSize(entry, run.first + offset);
+    const header = headerOf(entry, size, options.device);
+    // Where there is room for all of it nothing is waited for: there are tens of thousands of them.
+    if (recordSize(header.namesize - 1, size) > output.room) await output.flush();
+    output.header(header, entry.path);
+    if (entry.type === 'symlink') output.text(entry.target);
+    else if (size > 0 && entry.type === 'file') {
+      const copied = output.room >= size ? copyFrom(entry, output) : undefined;
+      checkCopied(entry, copied ?? (await copyContent(entry, output)));
+    }
+    if (output.padding > output.room) await output.flush();
+    output.pad();
   }
   if (options.trailer) {
-    await output.text(formatHeader(trailerHeader()), TRAILER);
-    await output.pad();
+    if (TRAILER_SIZE > output.room) await output.flush();
+    output.header(TRAILER_HEADER, TRAILER);
+    output.pad();
   }
   await output.finish();
 }
 
-async function copyContent(entry: FileEntry, output: ChunkedOutput): Promise<void> {
-  const { content } = entry;
+/** Copies what is in an open file, and gives the number of bytes that were there. Undefined for other content. */
+function copyFrom({ content, size }: FileEntry, output: ChunkedOutput): number | undefined {
+  return 'descriptor' in content ? output.read(content.descriptor, content.offset, size) : undefined;
+}
+
+/** Copies what comes as it comes, and gives the number of bytes that came: of too many, not all. */
+async function copyContent({ content, size }: FileEntry, output: ChunkedOutput): Promise<number> {
   let copied = 0;
-  if ('descriptor' in content) copied = await output.range(content, entry.size);
-  else
-    for await (const bytes of content) {
-      copied += bytes.length;
-      if (copied > entry.size) break;
-      await output.bytes(bytes);
+  if ('descriptor' in content) {
+    while (copied < size) {
+      if (output.room === 0) await output.flush();
+      const wanted = Math.min(size - copied, output.room);
+      const read = output.read(content.descriptor, content.offset + copied, wanted);
+      copied += read;
+      if (read < wanted) break;
     }
-  if (copied === entry.size) return;
-  const delivered = copied > entry.size ? 'more' : `${copied}`;
-  throw new InitramfsError(
-    'ContentChanged',
-    `${shown(entry.path)} has ${entry.size} bytes, but ${delivered} were read`,
-  );
+    return copied;
+  }
+  for await (const bytes of content) {
+    copied += bytes.length;
+    if (copied > size) break;
+    for (let at = 0; at < bytes.length; ) {
+      if (output.room === 0) await output.flush();
+      at += output.bytes(bytes.subarray(at, at + output.room));
+    }
+  }
+  return copied;
+}
+
+function checkCopied({ path, size }: FileEntry, copied: number): void {
+  if (copied === size) return;
+  const delivered = copied > size ? 'more' : `${copied}`;
+  throw new InitramfsError('ContentChanged', `${shown(path)} has ${size} bytes, but ${delivered} were read`);
 }
 
 function headerOf(entry: ArrangedEntry, filesize: number, device: MemberDevice): Header {
@@ -123,100 +154,112 @@ function headerOf(entry: ArrangedEntry, filesize: number, device: MemberDevice):
   };
 }
 
-function trailerHeader(): Header {
-  const zero = {
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    mtime: 0,
-    filesize: 0,
-    devmajor: 0,
-    devminor: 0,
-    rdevmajor: 0,
-    rdevminor: 0,
-  };
-  return { ...zero, ino: 0, nlink: 1, namesize: TRAILER.length + 1 };
+const TRAILER_HEADER: Header = {
+  ino: 0,
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  nlink: 1,
+  mtime: 0,
+  filesize: 0,
+  devmajor: 0,
+  devminor: 0,
+  rdevmajor: 0,
+  rdevminor: 0,
+  namesize: TRAILER.length + 1,
+};
+
+/** Frees the memory of a buffer now. The garbage collector does not know how large it is, and would let it lie. */
+export function free(buffer: Uint8Array): void {
+  (buffer.buffer as ArrayBuffer).transfer(0);
 }
 
-/** Buffers that no archive is being written with: made once, since freeing them costs a garbage collection. */
-const spare: Buffer[] = [];
-
-/** Two buffers in turn: one is filled while the sink works on the other. */
+/** One buffer for an archive in one piece; two in turn for a larger one: one is filled while the sink works on the other. */
 class ChunkedOutput {
   readonly #sink: Sink;
-  #current = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE);
-  #other = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE);
+  #current: Buffer;
+  #other: Buffer | undefined;
   #used = 0;
   #written = 0;
   #pending: Promise<void> = Promise.resolve();
 
-  constructor(sink: Sink) {
+  constructor(size: number, sink: Sink) {
     this.#sink = sink;
+    this.#current = Buffer.allocUnsafeSlow(size <= WHOLE_SIZE ? size : CHUNK_SIZE);
   }
 
-  async text(header: string, name: string): Promise<void> {
-    const size = HEADER_SIZE + Buffer.byteLength(name) + 1;
-    if (this.#used + align4(size) > CHUNK_SIZE) {
-      // A record may straddle two chunks; headers are short enough to go the plain way.
-      await this.bytes(Buffer.from(`${header}${name}\0`));
-    } else {
-      this.#current.write(header, this.#used, 'latin1');
-      this.#current.write(name, this.#used + HEADER_SIZE);
-      this.#current[this.#used + size - 1] = 0;
-      this.#used += size;
-      this.#written += size;
-    }
-    await this.pad();
+  /** Bytes that can be put in before the next {@link flush}. */
+  get room(): number {
+    return this.#current.length - this.#used;
   }
 
-  async bytes(bytes: Uint8Array): Promise<void> {
-    this.#written += bytes.length;
-    for (let at = 0; at < bytes.length; ) {
-      if (this.#used === CHUNK_SIZE) await this.#flush();
-      const part = bytes.subarray(at, at + CHUNK_SIZE - this.#used);
-      this.#current.set(part, this.#used);
-      this.#used += part.length;
-      at += part.length;
-    }
+  /** Zeros that are missing to a multiple of 4. */
+  get padding(): number {
+    return align4(this.#written) - this.#written;
+  }
+
+  header(header: Header, name: string): void {
+    writeHeader(this.#current, this.#used, header);
+    this.#advance(HEADER_SIZE);
+    this.text(name);
+    this.#current[this.#used] = 0;
+    this.#advance(1);
+    this.pad();
+  }
+
+  text(text: string): void {
+    this.#advance(this.#current.write(text, this.#used));
+  }
+
+  bytes(bytes: Uint8Array): number {
+    this.#current.set(bytes, this.#used);
+    this.#advance(bytes.length);
+    return bytes.length;
   }
 
   /**
-   * Copies from a file, straight into the chunk, and gives the number of bytes that were there. The
+   * Copies from a file, straight into the buffer, and gives the number of bytes that were there. The
    * file was written a moment ago, so its bytes are in memory: a promise would cost more than the read.
    */
-  async range({ descriptor, offset }: FileRange, length: number): Promise<number> {
-    for (let done = 0; done < length; ) {
-      if (this.#used === CHUNK_SIZE) await this.#flush();
-      const wanted = Math.min(length - done, CHUNK_SIZE - this.#used);
-      const read = readSync(descriptor, this.#current, this.#used, wanted, offset + done);
-      if (read === 0) return done;
-      this.#used += read;
-      this.#written += read;
+  read(descriptor: number, offset: number, length: number): number {
+    let done = 0;
+    while (done < length) {
+      const read = readSync(descriptor, this.#current, this.#used, length - done, offset + done);
+      if (read === 0) break;
+      this.#advance(read);
       done += read;
     }
-    return length;
+    return done;
   }
 
-  async pad(): Promise<void> {
-    const missing = align4(this.#written) - this.#written;
-    if (missing > 0) await this.bytes(new Uint8Array(missing));
+  pad(): void {
+    const { padding } = this;
+    this.#current.fill(0, this.#used, this.#used + padding);
+    this.#advance(padding);
+  }
+
+  async flush(): Promise<void> {
+    await this.#pending;
+    if (this.#used === 0) return;
+    this.#pending = this.#sink(this.#current.subarray(0, this.#used));
+    // Its failure is met at the next await; until then it is nobody's unhandled rejection.
+    this.#pending.catch(() => undefined);
+    const next = this.#other ?? Buffer.allocUnsafeSlow(this.#current.length);
+    this.#other = this.#current;
+    this.#current = next;
+    this.#used = 0;
   }
 
   async finish(): Promise<void> {
-    await this.#flush();
     await this.#pending;
+    if (this.#used > 0) await this.#sink(this.#current.subarray(0, this.#used));
     // Only of an archive that was written whole: after a failure somebody may still be reading.
-    spare.push(this.#current, this.#other);
+    free(this.#current);
+    if (this.#other !== undefined) free(this.#other);
   }
 
-  async #flush(): Promise<void> {
-    await this.#pending;
-    if (this.#used === 0) return;
-    const chunk = this.#current.subarray(0, this.#used);
-    this.#pending = this.#sink(chunk);
-    // Its failure is met at the next await; until then it is nobody's unhandled rejection.
-    this.#pending.catch(() => undefined);
-    [this.#current, this.#other] = [this.#other, this.#current];
-    this.#used = 0;
+  #advance(bytes: number): void {
+    this.#used += bytes;
+    this.#written += bytes;
   }
 }

@@ -14,8 +14,8 @@ export interface Compressor {
   destroy(): void;
 }
 
-/** By measurement, see docs/performance.md: fast, and zstd below gzip's size. */
-const LEVEL = { gzip: 4, zstd: 2 } as const;
+/** By measurement, see docs/performance.md: the fastest, and zstd well below gzip's size. */
+const LEVEL = { gzip: 1, zstd: 1 } as const;
 
 /** What, besides the input, determines the compressed bytes: part of a cached member's key. */
 export function compressorName(compression: MemberCompression): string {

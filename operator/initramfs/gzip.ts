@@ -1,5 +1,5 @@
 import { crc32, deflateRaw } from 'node:zlib';
-import type { Sink } from './archive.ts';
+import { free, type Sink } from './archive.ts';
 import type { Compressor } from './compressor.ts';
 
 /** Bytes compressed by one call. */
@@ -90,6 +90,7 @@ export class GzipCompressor implements Compressor {
       await this.#sink(HEADER);
     }
     await this.#sink(compressed);
+    free(compressed);
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHUNK_SIZE, divide, type EntryRun } from './archive.ts';
+import { CHUNK_SIZE, divide, type EntryRun, WHOLE_SIZE } from './archive.ts';
 import { type ArrangedEntry, arrange } from './arrange.ts';
 import type { MemberCompression } from './compressor.ts';
 import type { Entry, Metadata } from './entry.ts';
@@ -10,7 +10,6 @@ import { deviceOf, writeMember } from './member.ts';
 import { TRAILER } from './newc.ts';
 import { readInitramfs } from './reader.ts';
 import { unpack } from './unpack.ts';
-import { WHOLE_SIZE } from './zstd.ts';
 
 const META: Metadata = { mode: 0o644, uid: 1, gid: 2, mtime: 3 };
 const signal = new AbortController().signal;
@@ -134,12 +133,12 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
       fc.asyncProperty(fc.array(size, { maxLength: 5 }), async (sizes) => {
         const files = sizes.map((length, index) => ({ path: `f${index}`, data: noise(length, index) }));
         const { bytes } = await member(
-          files.map(({ path, data }) => file(path, data)),
+          [file('0', Buffer.alloc(WHOLE_SIZE)), ...files.map(({ path, data }) => file(path, data))],
           { compression },
         );
         const { nodes, lost } = unpack(readInitramfs(bytes));
         expect(lost).toEqual([]);
-        expect(nodes.size).toBe(files.length);
+        expect(nodes.size).toBe(files.length + 1);
         for (const { path, data } of files) expect(nodes.get(path)?.data.equals(data)).toBe(true);
       }),
       { numRuns: 15 },

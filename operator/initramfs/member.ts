@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EntryRun, MemberDevice, Sink } from './archive.ts';
-import { TRAILER_SIZE, writeArchive } from './archive.ts';
+import { archiveSize, writeArchive } from './archive.ts';
 import type { MemberCompression } from './compressor.ts';
 import { createCompressor } from './compressor.ts';
 
@@ -24,8 +24,8 @@ export function deviceOf(place: string): MemberDevice {
 
 /**
  * Writes a run of entries as one compressed member of an initramfs: a gzip stream or a zstd frame that
- * ends where an entry ends, as the kernel demands. Held are a few chunks,
- * and of a small run for zstd all of it (`WHOLE_SIZE`).
+ * ends where an entry ends, as the kernel demands. Held is a small run as a whole (`WHOLE_SIZE`), and of a
+ * large one a few chunks.
  */
 export async function writeMember(
   run: EntryRun,
@@ -39,7 +39,7 @@ export async function writeMember(
 ): Promise<MemberSum> {
   const archive = createHash('sha256');
   const stored = createHash('sha256');
-  const size = run.size + (options.trailer ? TRAILER_SIZE : 0);
+  const size = archiveSize(run, options);
   let storedSize = 0;
   const compressor = createCompressor(options.compression, {
     size,

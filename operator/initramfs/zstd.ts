@@ -1,16 +1,12 @@
 import { constants, createZstdCompress } from 'node:zlib';
-import type { Sink } from './archive.ts';
+import { free, type Sink, WHOLE_SIZE } from './archive.ts';
 import type { Compressor } from './compressor.ts';
-
-/**
- * Largest stream, in bytes, that is collected and compressed in one call. libzstd then reads what was
- * collected, instead of copying it into a ring whose seam costs it half of its speed.
- */
-export const WHOLE_SIZE = 16 * 1024 * 1024;
 
 const OUTPUT_CHUNK = 128 * 1024;
 /** 1 MiB back, which stays in the processor's cache; twice that saves a hundredth. The kernel accepts up to 128 MiB. */
 const WINDOW_LOG = 20;
+/** Twice the places of level 1 to find what was there before: a fortieth smaller, at no cost. */
+const HASH_LOG = 15;
 
 interface Options {
   readonly level: number;
@@ -25,12 +21,16 @@ function settings({ level, size }: Options): { pledgedSrcSize: number; params: R
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_windowLog]: WINDOW_LOG,
+      [constants.ZSTD_c_hashLog]: HASH_LOG,
       [constants.ZSTD_c_checksumFlag]: 0,
     },
   };
 }
 
-/** One zstd stream of a single frame (RFC 8878), as the kernel's unpacker wants it. */
+/**
+ * One zstd stream of a single frame (RFC 8878), as the kernel's unpacker wants it. Up to {@link WHOLE_SIZE} its
+ * bytes have to come in one piece, as {@link writeArchive} gives them.
+ */
 export function createZstdCompressor(options: Options): Compressor {
   return options.size <= WHOLE_SIZE ? new WholeCompressor(options) : new StreamCompressor(options);
 }
@@ -41,33 +41,19 @@ function compressBound(size: number): number {
   return size + Math.floor(size / 256) + (size < small ? Math.floor((small - size) / 2048) : 0);
 }
 
-/** Frees the memory of a buffer now. The garbage collector does not know how large it is, and would let it lie. */
-function free(buffer: Buffer): void {
-  (buffer.buffer as ArrayBuffer).transfer(0);
-}
-
-/** Collects everything, and compresses it at the end. */
+/** Compresses what comes in one piece in one call: libzstd then reads it where it is, without a ring of its own. */
 class WholeCompressor implements Compressor {
   readonly #options: Options;
-  readonly #buffer: Buffer;
-  #used = 0;
 
   constructor(options: Options) {
     this.#options = options;
-    this.#buffer = Buffer.allocUnsafeSlow(options.size);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
-  }
-
-  async end(): Promise<void> {
-    const input = this.#buffer.subarray(0, this.#used);
     // An end after each write: told of it together with the bytes, libzstd takes them in one go.
     const stream = createZstdCompress({
       ...settings(this.#options),
-      chunkSize: Math.max(OUTPUT_CHUNK, compressBound(input.length)),
+      chunkSize: Math.max(OUTPUT_CHUNK, compressBound(bytes.length)),
       flush: constants.ZSTD_e_end,
     });
     try {
@@ -75,9 +61,8 @@ class WholeCompressor implements Compressor {
         const chunks: Buffer[] = [];
         stream.once('error', reject);
         stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-        stream.write(input, (error) => (error == null ? resolve(chunks) : reject(error)));
+        stream.write(bytes, (error) => (error == null ? resolve(chunks) : reject(error)));
       });
-      free(this.#buffer);
       for (const chunk of compressed) {
         await this.#options.sink(chunk);
         free(chunk);
@@ -87,8 +72,12 @@ class WholeCompressor implements Compressor {
     }
   }
 
+  async end(): Promise<void> {
+    // Every write was a frame of its own, and there is one.
+  }
+
   destroy(): void {
-    // After a failure somebody may still be reading.
+    // A write that is under way lets go of its memory itself.
   }
 }
 

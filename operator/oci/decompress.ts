@@ -17,7 +17,10 @@ const ZSTD_WINDOW_LOG = 27;
 /** Chunks of output that may wait for their reader. */
 const OUTPUT_CHUNKS = 8;
 
-/** Yields the uncompressed bytes. `name` says in messages which layer it is. Reads the source to its end. */
+/**
+ * Yields the uncompressed bytes; a chunk is gone when the next one is asked for. `name` says in messages which
+ * layer it is. Reads the source to its end.
+ */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   name: string,
@@ -47,7 +50,10 @@ export async function* decompress(
       // Its failure is met below; until then it must not count as unhandled.
       feeding.catch(() => undefined);
       try {
-        for await (const chunk of decompressor as AsyncIterable<Buffer>) yield chunk;
+        for await (const chunk of decompressor as AsyncIterable<Buffer>) {
+          yield chunk;
+          free(chunk);
+        }
       } catch (error) {
         // If the source failed, that is the reason, and the decompressor's complaint its consequence.
         await feeding;
@@ -60,6 +66,15 @@ export async function* decompress(
   } finally {
     if (!over) await input.return?.();
   }
+}
+
+/**
+ * Frees the memory of a chunk now, unless more of its buffer is still to be filled. Buffers lie outside of V8's
+ * heap and weigh nothing in it, so they would pile up until everything there is gets marked.
+ */
+function free(chunk: Buffer): void {
+  const { buffer, byteOffset, length } = chunk;
+  if (byteOffset + length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
 }
 
 /** Gives the decompressor what the source has until one of them is done, and returns what is left over. */

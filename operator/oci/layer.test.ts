@@ -43,7 +43,7 @@ async function uncompress(
     signal,
     limits,
   )) {
-    parts.push(part);
+    parts.push(Uint8Array.from(part));
   }
   return Buffer.concat(parts);
 }

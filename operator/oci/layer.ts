@@ -34,7 +34,7 @@ export function isLayerMediaType(mediaType: string): boolean {
 }
 
 /**
- * The uncompressed bytes of a layer, hashed while they pass: on another digest than `diffId` the
+ * The uncompressed bytes of a layer, hashed while they pass; a chunk is gone when the next one is asked for. On another digest than `diffId` the
  * iteration throws `DigestMismatch` before it ends. Throws `InvalidLayer` on damaged compression,
  * `LimitExceeded` on a bomb. `blob` verifies its own digest and is read to its end.
  */
@@ -98,17 +98,9 @@ export const indexLayer: LayerIndexer = async (
   limits = LAYER_LIMITS,
 ) => {
   const indexer = new TarIndexer(`layer ${descriptor.digest}`, limits);
-  // The disk takes a chunk while the next one is uncompressed and hashed.
-  let writing = Promise.resolve();
-  try {
-    for await (const chunk of openLayer(descriptor, blob, diffId, signal, limits)) {
-      indexer.push(chunk);
-      await writing;
-      writing = spool.append(chunk);
-      writing.catch(() => undefined);
-    }
-  } finally {
-    await writing;
+  for await (const chunk of openLayer(descriptor, blob, diffId, signal, limits)) {
+    indexer.push(chunk);
+    await spool.append(chunk);
   }
   indexer.end();
   return { digest: descriptor.digest, diffId, entries: indexer.entries, spool };
