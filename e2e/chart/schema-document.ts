@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DescribedValue } from './values-comments.ts';
 import { chartValues } from './values-schema.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION_PATTERN } from '../../operator/api/duration.ts';
 
 const text = z.string();

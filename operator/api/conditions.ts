@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Immutable, timestamp } from './object.ts';
 import { listMap } from './rules.ts';
 

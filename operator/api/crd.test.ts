@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { generatedFiles } from './generate.ts';
 import { SchemaError, structuralSchema } from './structural.ts';
 

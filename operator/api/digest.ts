@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * A content digest, `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor.md, "Digests").

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { withRules } from './rules.ts';
 
 /** Go's notation of durations (`time.ParseDuration`), without signs and without units below a millisecond. */

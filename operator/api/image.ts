@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { inlineConfigSchema, type LinuxKitConfig } from '../linuxkit/schema.ts';
 import { asksForTrust } from '../linuxkit/trust.ts';
 import { conditions } from './conditions.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { objectName } from './object.ts';
 import { ATOMIC_MAP, exactlyOne, exactlyOneCel, withRules } from './rules.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { conditions } from './conditions.ts';
 import { digest } from './digest.ts';
 import { durationBetween } from './duration.ts';

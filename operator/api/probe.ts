@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { exactlyOne, exactlyOneCel, withRules } from './rules.ts';
 
 const portNumber = z.int32().min(1).max(65_535);

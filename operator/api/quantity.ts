@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Kubernetes quantities (apimachinery, `resource.Quantity`): a decimal number with an optional

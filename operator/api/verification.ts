@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { keyReference } from './key-reference.ts';
 import type { Immutable } from './object.ts';
 import { ATOMIC_LIST, exactlyOne, exactlyOneCel, withRules } from './rules.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ByteSum } from '../initramfs/member.ts';
 import type { IndexEntry } from './overlay.ts';
 

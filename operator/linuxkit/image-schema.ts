@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CAPABILITY_SPELLINGS } from './capabilities.ts';
 import { filledText, identity, integer, list, octalMode, patterned, text, textMap } from './field-types.ts';
 import { resourcesSchema } from './resource-schema.ts';

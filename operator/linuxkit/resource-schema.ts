@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filledText, integer, integer64, list, patterned, text, withRules } from './field-types.ts';
 
 /** Control-group limits of a container: `resources` of an image entry (OCI runtime-spec, config-linux.md, "Control groups"). */

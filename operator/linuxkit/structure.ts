@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What a schema has to say of a value, as paths and sentences. Unlike the schema itself this

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BuildRecord } from '../build/record.ts';
 import { type Digest, isDigest } from '../oci/types.ts';
 import { artifactKey, inNamespace } from './layout.ts';

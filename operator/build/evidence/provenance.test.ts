@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseLinuxKit } from '../../linuxkit/parse.ts';
 import { digest, hex, RECORD, resolvedImage } from './examples.ts';
 import { formatProvenance, type ProvenanceInput, provenanceStatement } from './provenance.ts';

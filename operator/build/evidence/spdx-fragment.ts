@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A package, file or extracted licence of somebody else's document: its own fields, kept as they are. */
 export type SpdxElement = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { hex, RECORD, resolvedImage, SCANNED } from './examples.ts';
 import { formatSpdx, type SbomInput, spdxDocument } from './spdx.ts';
 import { parseSpdx, type SpdxFragment } from './spdx-fragment.ts';

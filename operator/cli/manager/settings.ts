@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { z } from 'zod';
+import * as z from 'zod';
 import { durationMilliseconds } from '../../api/duration.ts';
 import { quantity, quantityValue } from '../../api/quantity.ts';
 import type { BuilderSettings } from '../../controllers/image/job.ts';

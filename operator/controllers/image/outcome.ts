@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BuildOutcome } from '../../build/record.ts';
 import { type Digest, isDigest } from '../../oci/types.ts';
 

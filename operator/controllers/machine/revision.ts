@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Artifact, artifact } from '../../api/image.ts';
 import { type LinuxKitMachine, parseMachine } from '../../api/machine.ts';
 import { ANNOTATION_CAUSE, API_VERSION, LABEL_MACHINE, MACHINE_KIND } from '../../api/names.ts';

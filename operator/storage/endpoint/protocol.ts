@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What build pods and the artifact endpoint say to each other: JSON over HTTPS, `Authorization:
