@@ -541,6 +541,7 @@ export const machineStatus = z.object({
   replicas: z.int32().min(0).optional().describe('Virtual machines there are.'),
   readyReplicas: z.int32().min(0).optional().describe('Those that are ready.'),
   availableReplicas: z.int32().min(0).optional().describe('Those that have been ready for minReadySeconds.'),
+  unavailableReplicas: z.int32().min(0).optional().describe('Those that are asked for and not available.'),
   updatedReplicas: z.int32().min(0).optional().describe('Those that run the target revision.'),
   selector: z
     .string()

@@ -247,6 +247,7 @@ describe('what is said', () => {
       replicas: 2,
       readyReplicas: 2,
       availableReplicas: 2,
+      unavailableReplicas: 0,
       updatedReplicas: 2,
       currentDigest: sampleDigest('a'),
       targetDigest: sampleDigest('a'),
@@ -296,7 +297,11 @@ describe('what is said', () => {
     // Ready since 12:00.
     const decision = decide(model.snapshot(), options, new Date('2026-11-24T14:00:00Z'));
     expect(decision.requeueAfterMs).toBe(3_600_000);
-    expect(decision.status).toMatchObject({ readyReplicas: 1, availableReplicas: 0 });
+    expect(decision.status).toMatchObject({
+      readyReplicas: 1,
+      availableReplicas: 0,
+      unavailableReplicas: 1,
+    });
     expect(ready(decision)).toContain('False GuestNotReady');
   });
 

@@ -49,12 +49,14 @@ export function statusOf(input: StatusInput): MachineStatus {
   // Halted, and yet all of them came up in the end: then it works.
   const failed = course.failed?.name === healthyNow ? undefined : course.failed;
   const token = restartToken(machine);
+  const available = ours.filter((member) => member.available).length;
   return {
     observedGeneration: machine.metadata.generation,
     conditions: conditionsOf({ ...input, course: { ...course, failed } }),
     replicas: ours.length + surplus.length,
     readyReplicas: ours.filter((member) => member.reading.ready).length,
-    availableReplicas: ours.filter((member) => member.available).length,
+    availableReplicas: available,
+    unavailableReplicas: members.length - available,
     updatedReplicas: ours.filter((member) => isOnTarget(course, member)).length,
     selector: `${LABEL_MACHINE}=${machine.metadata.name}`,
     ...(digest === undefined ? {} : { currentDigest: digest }),
