@@ -3,7 +3,6 @@ import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/p
 import { basename, join } from 'node:path';
 import { withLock } from '../process/lock.ts';
 import { run } from '../process/run.ts';
-import { together } from '../process/together.ts';
 import { Failure } from '../progress/failure.ts';
 import type { Reporter, Step } from '../progress/reporter.ts';
 import { cacheFolder } from './cache.ts';
@@ -25,8 +24,8 @@ const compileTimeout = 3_600_000;
 /**
  * Compiles the named tools unless they are in the cache, and returns the absolute
  * path of each. Cached binaries are keyed by everything that decides their content:
- * module files, sources, flags, Go version and architecture. Families are compiled side by
- * side, since each has times in which it leaves cores idle.
+ * module files, sources, flags, Go version and architecture. Families are compiled one after another: what
+ * they have in common, the standard library first of all, would be compiled twice side by side.
  * @throws Failure `ToolMissing` without Go, `CompileFailed` with the compiler's last lines.
  */
 export async function ensureTools<N extends ToolName>(
@@ -36,14 +35,12 @@ export async function ensureTools<N extends ToolName>(
 ): Promise<Readonly<Record<N, string>>> {
   const byFamily = Map.groupBy(names, familyOf);
   const toolchain = (await run('go', ['env', 'GOVERSION', 'GOARCH'], { signal, advice: goAdvice })).trim();
-  const compiled = await together(
-    signal,
-    [...byFamily].map(([family, members]) => async (both: AbortSignal) => {
-      const folder = await ensureFamily(family, members, toolchain, reporter, both);
-      return members.map((name) => [name, join(folder, name)] as const);
-    }),
-  );
-  return Object.fromEntries(compiled.flat()) as Record<N, string>;
+  const paths: (readonly [string, string])[] = [];
+  for (const [family, members] of byFamily) {
+    const folder = await ensureFamily(family, members, toolchain, reporter, signal);
+    paths.push(...members.map((name) => [name, join(folder, name)] as const));
+  }
+  return Object.fromEntries(paths) as Record<N, string>;
 }
 
 async function ensureFamily(
