@@ -15,7 +15,7 @@ helm test linuxkit-operator --namespace linuxkit-system --logs --timeout 15m
 
 Needs Kubernetes 1.33 or newer, and KubeVirt for machines; images are built without it too. The release's namespace
 must admit pods on the host's network (Pod Security level \`privileged\`), which the boot registry alone needs: all
-else satisfies \`restricted\`.
+else satisfies \`restricted\`. \`bootRegistry.enabled: false\` does without it where images are pushed to a registry of yours.
 
 ## Object storage
 

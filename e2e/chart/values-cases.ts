@@ -40,6 +40,14 @@ export const VALUES_CASES = {
     },
   },
 
+  /** No pod on the host's network: images are pushed to a registry, and machines boot from there. */
+  pushed: {
+    crds: { enabled: false },
+    bootRegistry: { enabled: false },
+    metrics: { podMonitor: { enabled: true }, prometheusRule: { enabled: true } },
+    tests: { bootImage: { repository: 'registry.example/linuxkit/self-test', pushSecretName: 'boot-push' } },
+  },
+
   /** Every switch and every further knob, as far as they go together. */
   everything: {
     crds: { enabled: false },

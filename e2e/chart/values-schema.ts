@@ -61,6 +61,7 @@ const manager = z.strictObject({
 });
 
 const bootRegistry = z.strictObject({
+  enabled: z.boolean(),
   port,
   healthPort: port,
   logLevel,
@@ -192,6 +193,11 @@ export const chartValues = z.strictObject({
     enabled: z.boolean(),
     boot: z.boolean(),
     timeout: duration,
+    bootImage: z.strictObject({
+      repository: z.string().min(1).optional(),
+      pushSecretName: name.optional(),
+      pullSecretName: name.optional(),
+    }),
     memory: quantity,
     config: anything,
   }),

@@ -5,6 +5,7 @@ import { metadataJson } from './guest-metadata.ts';
 import { kernelArguments } from './kernel-args.ts';
 import { renderProblems } from './problems.ts';
 import { bootReferenceProblem, digestOf } from './reference.ts';
+import { bootReference } from './render.ts';
 import { FULL_SPEC, sampleArtifact, sampleDigest, sampleMachine } from './sample.ts';
 
 const options = { bootRegistryHost: '127.0.0.1:30500' };
@@ -129,6 +130,20 @@ describe('refused with field and reason', () => {
       renderProblems(sampleMachine(), sampleArtifact(), { bootRegistryHost: 'bad host' })[0]?.message,
     ).toMatch(/bad host is not a host/);
   });
+});
+
+test('without boot registries only what was pushed somewhere boots', () => {
+  expect(renderProblems(sampleMachine(), sampleArtifact(), {})).toEqual([
+    {
+      reason: 'InvalidMachine',
+      message: expect.stringMatching(/^spec\.bootImage of the image: there are no boot registries here/),
+    },
+  ]);
+  const repository = 'registry.example/team/boot';
+  const { digest } = sampleArtifact().bootImage;
+  const pushed = sampleArtifact({ bootImage: { reference: `${repository}@${digest}`, digest, repository } });
+  expect(renderProblems(sampleMachine(), pushed, {})).toEqual([]);
+  expect(bootReference(pushed, {})).toBe(`${repository}@${digest}`);
 });
 
 describe('the kernel command line', () => {

@@ -29,10 +29,16 @@ export function renderProblems(
   const invalid = (field: string, problem: string | undefined): void => {
     if (problem !== undefined) problems.push({ reason: 'InvalidMachine', message: `${field}: ${problem}` });
   };
-  invalid(
-    'status.artifact.bootImage.reference of the image',
-    bootReferenceProblem(bootReference(artifact, options)),
-  );
+  if (options.bootRegistryHost === undefined && artifact.bootImage.repository === undefined)
+    invalid(
+      'spec.bootImage of the image',
+      'there are no boot registries here, so name a registry that it is pushed to',
+    );
+  else
+    invalid(
+      'status.artifact.bootImage.reference of the image',
+      bootReferenceProblem(bootReference(artifact, options)),
+    );
   invalid('spec.kernelArgs', kernelArgumentsProblem(kernelArguments(artifact, spec.kernelArgs)));
   if (spec.memory !== undefined) invalid('spec.memory', guestMemoryProblem(spec.memory, artifact));
   if (spec.instancetype !== undefined && instanceMemory !== undefined) {

@@ -26,8 +26,8 @@ import {
 
 /** What the cluster, not the machine, decides of a rendering. */
 export interface RenderOptions {
-  /** `HOST:PORT` under which the node's container runtime reaches the boot registry. */
-  readonly bootRegistryHost: string;
+  /** `HOST:PORT` under which the node's container runtime reaches the boot registry; left out where there is none. */
+  readonly bootRegistryHost?: string;
 }
 
 /** Where the boot image holds its two files. Their base names differ: KubeVirt puts both into one folder. */
@@ -40,7 +40,7 @@ const METADATA_LABEL = 'cidata';
 
 /** The reference that a virtual machine boots, pinned: of the registry on its own node, or of one it was pushed to. */
 export function bootReference({ bootImage }: Artifact, options: RenderOptions): string {
-  return bootImage.repository === undefined
+  return bootImage.repository === undefined && options.bootRegistryHost !== undefined
     ? `${options.bootRegistryHost}/${bootImage.reference}`
     : bootImage.reference;
 }

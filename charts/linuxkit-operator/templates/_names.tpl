@@ -99,3 +99,8 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- define "linuxkit-operator.artifactsHost" -}}
 {{- printf "%s-artifacts.%s.svc" (include "linuxkit-operator.fullname" .) .Release.Namespace -}}
 {{- end -}}
+
+{{/* Not empty when the test boots what it builds: when that is wanted and there is a place to boot from. */}}
+{{- define "linuxkit-operator.testsBoot" -}}
+{{- if and .Values.tests.boot (or .Values.bootRegistry.enabled .Values.tests.bootImage) }}yes{{ end -}}
+{{- end -}}

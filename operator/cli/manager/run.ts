@@ -225,7 +225,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
         client,
         caches: fleet,
         recorder: recorder('machine-controller'),
-        render: { bootRegistryHost: settings.bootRegistry },
+        render: settings.bootRegistry === false ? {} : { bootRegistryHost: settings.bootRegistry },
         ledger,
         machineMetrics: metrics.machines,
         logger,

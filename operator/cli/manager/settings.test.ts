@@ -88,6 +88,13 @@ test('what is given replaces defaults, and repeated flags add up', () => {
   expect(settings.builderResources).not.toHaveProperty('requests');
 });
 
+test.each<[string, readonly string[], Readonly<Record<string, string>>]>([
+  ['a flag', ['--no-boot-registry'], {}],
+  ['the environment', [], { LINUXKIT_NO_BOOT_REGISTRY: 'true' }],
+])('that nodes run no boot registry is told by %s', (_, args, env) => {
+  expect(parsed([...REQUIRED, ...args], env)).toMatchObject({ bootRegistry: false });
+});
+
 test('variables of the environment stand for flags, lists with commas', () => {
   const env = {
     POD_NAME: 'p',

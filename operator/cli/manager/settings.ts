@@ -41,7 +41,8 @@ export interface ManagerSettings {
   readonly builderHttpsProxy?: string;
   readonly builderNoProxy?: string;
   readonly builderTraceEndpoint?: string;
-  readonly bootRegistry: string;
+  /** `HOST:PORT`; false where nodes run none. */
+  readonly bootRegistry: string | false;
   readonly jobTtl: number;
   readonly artifactGrace: number;
   readonly workers: number;
@@ -151,6 +152,7 @@ export function addManagerOptions(command: Command): Command {
     flag('--boot-registry <host:port>', "where a node's runtime reaches the boot registry").default(
       '127.0.0.1:5117',
     ),
+    flag('--no-boot-registry', 'nodes run none: machines boot what their images have had pushed elsewhere'),
     flag('--job-ttl <duration>', 'how long a build Job that ended is kept')
       .argParser(duration)
       .default(3_600_000, '1h'),
