@@ -294,6 +294,19 @@ export const artifact = z.object({
   cmdline: storedFile
     .extend({ text: z.string().max(4096).describe('The kernel command line itself.') })
     .describe('The kernel command line.'),
+  sbom: storedFile
+    .optional()
+    .describe('What is in it, as SPDX JSON. Left out: it was built by a version that wrote none.'),
+  provenance: storedFile
+    .optional()
+    .describe(
+      'How it was built, as an in-toto statement. Left out: it was built by a version that wrote none.',
+    ),
+  record: storedFile
+    .optional()
+    .describe(
+      'build.json, which the operator has checked against what is stored. Left out: by a version that did not tell.',
+    ),
   inputs: z.array(inputImage).max(512).describe('The images it was made of, resolved.').meta(ATOMIC_LIST),
   created: timestamp.describe('When it was built.'),
   reason: buildReason.describe('Why it was built.'),

@@ -3,19 +3,25 @@ import { Readable } from 'node:stream';
 import type { BuildRecord } from '../build/record.ts';
 import { type BootFile, bootImage, bootLayer, bootLayerFrame } from '../oci/boot-image.ts';
 import { type Digest, sha256Digest } from '../oci/types.ts';
-import { artifactKey, inNamespace } from '../storage/layout.ts';
+import { ARTIFACT_FILES, artifactKey, inNamespace } from '../storage/layout.ts';
 import type { ObjectWriter } from '../storage/store.ts';
 
 /** An artifact as a build makes it, for tests. */
 export interface ArtifactUnderTest {
   readonly record: BuildRecord;
-  readonly files: Readonly<Record<BootFile | 'cmdline', Buffer>>;
+  readonly files: Readonly<Record<BootFile | 'cmdline' | 'sbom.spdx.json' | 'provenance.json', Buffer>>;
   /** The bytes of each layer, composed in memory. */
   readonly layers: Readonly<Record<BootFile, Buffer>>;
 }
 
 export async function makeArtifact(kernel: Buffer, initrd: Buffer): Promise<ArtifactUnderTest> {
-  const files = { kernel, 'initrd.img': initrd, cmdline: Buffer.from('console=ttyS0') };
+  const files = {
+    kernel,
+    'initrd.img': initrd,
+    cmdline: Buffer.from('console=ttyS0'),
+    'sbom.spdx.json': Buffer.from(`{"spdxVersion":"SPDX-2.3","name":"${hex(initrd)}"}\n`),
+    'provenance.json': Buffer.from(`{"_type":"https://in-toto.io/Statement/v1","name":"${hex(initrd)}"}\n`),
+  };
   const layers = [
     await bootLayer('kernel', kernel.length, Readable.from([kernel])),
     await bootLayer('initrd.img', initrd.length, Readable.from([initrd])),
@@ -35,6 +41,8 @@ export async function makeArtifact(kernel: Buffer, initrd: Buffer): Promise<Arti
       kernel: fileOf(kernel),
       'initrd.img': { ...fileOf(initrd), uncompressedSize: initrd.length, uncompressedSha256: hex(initrd) },
       cmdline: fileOf(files.cmdline),
+      'sbom.spdx.json': fileOf(files['sbom.spdx.json']),
+      'provenance.json': fileOf(files['provenance.json']),
     },
     cmdline: 'console=ttyS0',
     bootImage: bootImage({ architecture: 'amd64', layers }),
@@ -58,7 +66,7 @@ export async function storeArtifact(
     ...files,
     'build.json': Buffer.from(JSON.stringify(record)),
   };
-  for (const file of ['kernel', 'initrd.img', 'cmdline', 'build.json'] as const) {
+  for (const file of ARTIFACT_FILES) {
     const bytes = contents[file];
     if (bytes === undefined) continue;
     const key = inNamespace(name.namespace, artifactKey(name.image, record.digest, file));

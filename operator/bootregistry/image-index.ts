@@ -75,13 +75,13 @@ export class ImageIndex {
     );
   }
 
-  /** A configuration or a layer. Throws as {@link manifest} does. */
+  /** A configuration or a layer, or an artifact's SBOM, provenance or record. Throws as {@link manifest} does. */
   async blob(name: ImageName, digest: Digest): Promise<Found | undefined> {
     return this.#find(name, (image) => {
       if (image.configDigest === digest) {
         return { kind: 'bytes', mediaType: 'application/octet-stream', bytes: image.config };
       }
-      const layer = image.layers.find((candidate) => candidate.digest === digest);
+      const layer = [...image.layers, ...image.evidence].find((candidate) => candidate.digest === digest);
       if (layer === undefined) return undefined;
       const objectKey = inNamespace(name.namespace, artifactKey(name.image, image.artifact, layer.file));
       return { kind: 'layer', layer, objectKey };
@@ -140,9 +140,9 @@ export class ImageIndex {
       return undefined;
     };
     try {
-      const record = await readBuildRecord(this.#store, { ...name, digest }, options);
-      if (record === undefined) return undefined;
-      const made = servedImageOf(record);
+      const stored = await readBuildRecord(this.#store, { ...name, digest }, options);
+      if (stored === undefined) return undefined;
+      const made = servedImageOf(stored.record, stored.file);
       if ('problem' in made) return skip(made.problem);
       for (const { file, frame, objectSha256 } of made.image.layers) {
         const key = inNamespace(name.namespace, artifactKey(name.image, digest, file));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BootImageRecord, BuildRecord } from '../build/record.ts';
+import type { BootImageRecord, BuildRecord, FileRecord } from '../build/record.ts';
 import {
   type BootLayerFrame,
   bootLayerFrame,
@@ -8,11 +8,12 @@ import {
 } from '../oci/boot-image.ts';
 import { MEDIA_TYPES, parseManifest } from '../oci/manifest.ts';
 import { type Digest, sha256Digest } from '../oci/types.ts';
+import type { ArtifactFile } from '../storage/layout.ts';
 
-/** A layer of a boot image: where its bytes come from. */
+/** A layer of a boot image, or a file of its artifact as it is stored: where its bytes come from. */
 export interface ServedLayer {
   readonly digest: Digest;
-  readonly file: 'kernel' | 'initrd.img';
+  readonly file: ArtifactFile;
   readonly frame: BootLayerFrame;
   /** SHA-256 of the stored object, 64 hex digits. */
   readonly objectSha256: string;
@@ -28,15 +29,20 @@ export interface ServedImage {
   readonly configDigest: Digest;
   readonly config: Buffer;
   readonly layers: readonly ServedLayer[];
+  /** What tells of the artifact, for whoever wants to know what it boots. No part of the image. */
+  readonly evidence: readonly ServedLayer[];
 }
 
 /**
  * Makes a boot image of an artifact's record, which a tenant's build wrote: everything that can be
  * known without reading the objects is computed anew and compared. What remains, that the composed
  * layers have their digests, is checked when one is sent whole, and by the runtime that pulls it.
+ *
+ * `recordFile` is the record as it is stored; without it, it is not served.
  */
 export function servedImageOf(
   record: BuildRecord,
+  recordFile?: FileRecord,
 ): { readonly image: ServedImage } | { readonly problem: string } {
   const { bootImage } = record;
   const manifest = Buffer.from(bootImage.manifest);
@@ -68,8 +74,20 @@ export function servedImageOf(
       configDigest: digestOf(config),
       config,
       layers,
+      evidence: [
+        ...evidenceOf('sbom.spdx.json', record.files['sbom.spdx.json']),
+        ...evidenceOf('provenance.json', record.files['provenance.json']),
+        ...evidenceOf('build.json', recordFile),
+      ],
     },
   };
+}
+
+/** An object as it is: a layer with nothing before it and nothing after. */
+function evidenceOf(file: ArtifactFile, stored: FileRecord | undefined): readonly ServedLayer[] {
+  if (stored === undefined || stored.size === 0) return [];
+  const frame = { header: Buffer.alloc(0), objectSize: stored.size, zeros: 0 };
+  return [{ digest: sha256Digest(stored.sha256), file, frame, objectSha256: stored.sha256 }];
 }
 
 function manifestProblem(record: BootImageRecord, manifest: Buffer, config: Buffer): string | undefined {

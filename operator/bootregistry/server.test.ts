@@ -142,6 +142,20 @@ describe('a boot registry', () => {
     ]);
   });
 
+  it("serves an artifact's SBOM, provenance and record by their digests, as they are stored", async () => {
+    const { files } = artifact;
+    const record = Buffer.from(JSON.stringify(artifact.record));
+    for (const bytes of [files['sbom.spdx.json'], files['provenance.json'], record]) {
+      const answer = await ask(`tenant/web/blobs/${sum(bytes)}`);
+      expect(answer.status).toBe(200);
+      expect(await bytesOf(answer)).toEqual(bytes);
+      const part = await ask(`tenant/web/blobs/${sum(bytes)}`, { headers: { range: 'bytes=1-2' } });
+      expect(await bytesOf(part)).toEqual(bytes.subarray(1, 3));
+    }
+    // Of kernel and initrd nothing but the layers is given out.
+    expect((await ask(`tenant/web/blobs/${sum(files.kernel)}`)).status).toBe(404);
+  });
+
   it('serves any range of a layer', async () => {
     const layer = artifact.layers.kernel;
     const position = fc.nat(layer.length - 1);

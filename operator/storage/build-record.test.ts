@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { BuildRecord } from '../build/record.ts';
@@ -76,6 +77,19 @@ describe('readBuildRecord', () => {
       code: 'InvalidRecord',
     });
     expect(body.destroyed).toBe(true);
+  });
+
+  it('gives the record with size and sum of what it was read from', async () => {
+    const json = `${JSON.stringify(record)}\n`;
+    const store: ObjectReader = {
+      head: async () => undefined,
+      get: async (key) => ({ info: { key, size: json.length }, body: Readable.from([Buffer.from(json)]) }),
+    };
+    const sha256 = createHash('sha256').update(json).digest('hex');
+    expect(await readBuildRecord(store, artifact, { signal })).toEqual({
+      record,
+      file: { size: json.length, sha256 },
+    });
   });
 
   it('looks where the layout says and names the object in its error', async () => {

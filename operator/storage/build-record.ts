@@ -1,6 +1,7 @@
-import { text } from 'node:stream/consumers';
+import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import * as z from 'zod';
-import type { BuildRecord } from '../build/record.ts';
+import type { BuildRecord, FileRecord } from '../build/record.ts';
 import { type Digest, isDigest } from '../oci/types.ts';
 import { artifactKey, inNamespace } from './layout.ts';
 import { type ObjectReader, StorageError } from './store.ts';
@@ -77,6 +78,12 @@ export function parseBuildRecord(
   return { record: parsed.data };
 }
 
+/** A record, and the object that it was read from. */
+export interface StoredRecord {
+  readonly record: BuildRecord;
+  readonly file: FileRecord;
+}
+
 /**
  * The record of a complete artifact; undefined when there is none. Throws {@link StorageError}
  * `InvalidRecord` when what is stored is no record of that artifact.
@@ -85,20 +92,23 @@ export async function readBuildRecord(
   store: ObjectReader,
   artifact: { readonly namespace: string; readonly image: string; readonly digest: Digest },
   options: { readonly signal: AbortSignal },
-): Promise<BuildRecord | undefined> {
+): Promise<StoredRecord | undefined> {
   const key = inNamespace(artifact.namespace, artifactKey(artifact.image, artifact.digest, 'build.json'));
-  const json = await readText(store, key, options);
-  if (json === undefined) return undefined;
-  const parsed = parseBuildRecord(json, artifact.digest);
-  if ('record' in parsed) return parsed.record;
+  const bytes = await readBytes(store, key, options);
+  if (bytes === undefined) return undefined;
+  const parsed = parseBuildRecord(bytes.toString(), artifact.digest);
+  if ('record' in parsed) {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return { record: parsed.record, file: { size: bytes.length, sha256 } };
+  }
   throw new StorageError('InvalidRecord', `object ${key}: ${parsed.problem}`);
 }
 
-async function readText(
+async function readBytes(
   store: ObjectReader,
   key: string,
   options: { readonly signal: AbortSignal },
-): Promise<string | undefined> {
+): Promise<Buffer | undefined> {
   try {
     const { info, body } = await store.get(key, options);
     if (info.size > MAX_RECORD_BYTES) {
@@ -108,7 +118,7 @@ async function readText(
         `object ${key}: ${info.size} bytes, more than ${MAX_RECORD_BYTES}`,
       );
     }
-    return await text(body);
+    return await buffer(body);
   } catch (error) {
     if (error instanceof StorageError && error.code === 'ObjectNotFound') return undefined;
     throw error;

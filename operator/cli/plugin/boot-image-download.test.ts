@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -21,6 +22,12 @@ let folder: string;
 let made: ArtifactUnderTest;
 let wanted: Artifact;
 
+const recordText = () => Buffer.from(JSON.stringify(made.record));
+
+function stored(bytes: Buffer): NonNullable<Artifact['sbom']> {
+  return { key: 'k', size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'download-'));
   made = await makeArtifact(Buffer.alloc(100_001, 'kernel '), Buffer.alloc(300_000, 'initrd '));
@@ -33,6 +40,9 @@ beforeEach(async () => {
     kernel: { ...files.kernel, key: 'kernel' },
     initrd: { ...files['initrd.img'], key: 'initrd.img' },
     cmdline: { ...files.cmdline, key: 'cmdline', text: cmdline },
+    sbom: stored(made.files['sbom.spdx.json']),
+    provenance: stored(made.files['provenance.json']),
+    record: stored(recordText()),
   };
 });
 
@@ -71,13 +81,22 @@ describe('from a boot registry', () => {
 
   it('the files come as they were built, also over those that are there', async () => {
     for (const _ of ['new', 'again']) {
-      await download(port);
+      expect(await download(port)).toEqual(DOWNLOADED);
       expect((await readdir(join(folder, 'out'))).toSorted()).toEqual([...DOWNLOADED].toSorted());
-      for (const name of ['kernel', 'initrd.img', 'cmdline'] as const)
-        expect((await readFile(join(folder, 'out', name))).equals(made.files[name])).toBe(true);
+      for (const [name, bytes] of Object.entries({ ...made.files, 'build.json': recordText() }))
+        expect((await readFile(join(folder, 'out', name))).equals(bytes)).toBe(true);
       expect(JSON.parse(await readFile(join(folder, 'out', 'artifact.json'), 'utf8'))).toEqual(wanted);
       expect(await left()).toEqual(['out', 'store']);
     }
+  });
+
+  it('what no status tells of is left out, also if an earlier download left some', async () => {
+    await download(port);
+    await writeFile(join(folder, 'out', 'mine'), '');
+    const { sbom: _, provenance: __, record: ___, ...older } = wanted;
+    const files = ['kernel', 'initrd.img', 'cmdline', 'artifact.json'];
+    expect(await download(port, older)).toEqual(files);
+    expect((await readdir(join(folder, 'out'))).toSorted()).toEqual([...files, 'mine'].toSorted());
   });
 
   it.each([
@@ -98,6 +117,16 @@ describe('from a boot registry', () => {
     ],
   ])('%s is refused', async (_, changed, code) => {
     await expect(download(port, { ...wanted, ...changed })).rejects.toMatchObject({ code });
+    expect(await left()).toEqual(['store']);
+  });
+
+  it.each([
+    ['longer', -1, 'DigestMismatch'],
+    ['shorter', 1, 'DownloadFailed'],
+  ])('an SBOM that is %s than it was said to be is refused', async (_, more, code) => {
+    const { key, size, sha256 } = stored(made.files['sbom.spdx.json']);
+    const changed = { ...wanted, sbom: { key, size: size + more, sha256 } };
+    await expect(download(port, changed)).rejects.toMatchObject({ code });
     expect(await left()).toEqual(['store']);
   });
 

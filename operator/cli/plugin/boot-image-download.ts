@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -16,7 +16,22 @@ const MANIFEST_LIMIT = 1024 * 1024;
 const MANIFEST_DEADLINE_MS = 60_000;
 
 /** In this order they are put in place; the last one marks the folder complete. */
-export const DOWNLOADED = ['kernel', 'initrd.img', 'cmdline', 'artifact.json'] as const;
+export const DOWNLOADED = [
+  'kernel',
+  'initrd.img',
+  'cmdline',
+  'sbom.spdx.json',
+  'provenance.json',
+  'build.json',
+  'artifact.json',
+] as const;
+
+/** Files that a status names where the version that built the artifact wrote them, and how it calls them. */
+const EVIDENCE = [
+  ['sbom.spdx.json', 'sbom'],
+  ['provenance.json', 'provenance'],
+  ['build.json', 'record'],
+] as const;
 
 export interface DownloadOptions {
   /** Where a boot registry is reached: `http://127.0.0.1:PORT`. */
@@ -29,12 +44,17 @@ export interface DownloadOptions {
 }
 
 /**
- * Fetches an artifact's kernel and initrd out of its boot image, and puts them into a folder with the
- * command line and what the image's status says of the artifact. What comes is believed for its digest
- * alone, which the API server knows: the registry, and the way to it, need no trust. Files are written
- * beside the folder and moved once all of them are right. Throws PluginError `DownloadFailed` or `DigestMismatch`.
+ * Fetches an artifact's kernel and initrd out of its boot image, and SBOM, provenance and record beside it,
+ * and puts them into a folder with the command line and what the image's status says of the artifact. What
+ * comes is believed for its digest alone, which the API server knows: the registry, and the way to it, need
+ * no trust. Files are written beside the folder and moved once all of them are right. Gives their names;
+ * files that the status does not name are left out, and taken away where an earlier download has left them.
+ * Throws PluginError `DownloadFailed` or `DigestMismatch`.
  */
-export async function downloadArtifact(artifact: Artifact, options: DownloadOptions): Promise<void> {
+export async function downloadArtifact(
+  artifact: Artifact,
+  options: DownloadOptions,
+): Promise<readonly string[]> {
   const folder = resolve(options.folder);
   await mkdir(dirname(folder), { recursive: true });
   const staging = await mkdtemp(join(dirname(folder), `.${basename(folder)}.`));
@@ -51,6 +71,23 @@ export async function downloadArtifact(artifact: Artifact, options: DownloadOpti
         `${repository}/blobs/${layer.digest}`,
         file,
         stored,
+        unframed(file, stored.size),
+        join(staging, file),
+        options.signal,
+      );
+    }
+    for (const [file, name] of EVIDENCE) {
+      const stored = artifact[name];
+      if (stored === undefined) {
+        options.report(`${file}: not in the status of the image; a rebuild tells of it`);
+        continue;
+      }
+      options.report(`${file}: ${stored.size} bytes`);
+      await fetchFile(
+        `${repository}/blobs/sha256:${stored.sha256}`,
+        file,
+        stored,
+        exactly(file, stored.size),
         join(staging, file),
         options.signal,
       );
@@ -60,8 +97,12 @@ export async function downloadArtifact(artifact: Artifact, options: DownloadOpti
     await writeFile(join(staging, 'cmdline'), cmdline);
     await writeFile(join(staging, 'artifact.json'), `${JSON.stringify(artifact, null, 2)}\n`);
     await mkdir(folder, { recursive: true });
-    await rm(join(folder, 'artifact.json'), { force: true });
-    for (const name of DOWNLOADED) await rename(join(staging, name), join(folder, name));
+    // Whatever of ours is there is of an earlier download, and without this no folder is complete.
+    for (const name of DOWNLOADED.toReversed()) await rm(join(folder, name), { force: true });
+    const there = new Set(await readdir(staging));
+    const files = DOWNLOADED.filter((name) => there.has(name));
+    for (const name of files) await rename(join(staging, name), join(folder, name));
+    return files;
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
@@ -95,8 +136,9 @@ async function fetchLayers(
 
 async function fetchFile(
   url: string,
-  file: BootFile,
+  file: string,
   stored: { readonly size: number; readonly sha256: string },
+  content: Transform,
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -110,7 +152,7 @@ async function fetchFile(
   };
   const sink = createWriteStream(path, { flags: 'wx' });
   try {
-    await pipeline(Readable.from(body), unframed(file, stored.size), summed, sink, { signal });
+    await pipeline(Readable.from(body), content, summed, sink, { signal });
   } catch (error) {
     if (signal.aborted || error instanceof PluginError) throw error;
     throw new PluginError('DownloadFailed', `${file}: ${messageOf(error)}`, { cause: error });
@@ -139,6 +181,22 @@ export function unframed(file: BootFile, size: number): Transform {
     flush(done) {
       if (at === whole) done();
       else done(new PluginError('DownloadFailed', `${file}: ${at} bytes came, ${whole} were expected`));
+    },
+  });
+}
+
+/** Passes on what is as long as it was said to be. */
+function exactly(file: string, size: number): Transform {
+  let seen = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      seen += chunk.length;
+      if (seen > size) done(new PluginError('DigestMismatch', `${file}: more than ${size} bytes came`));
+      else done(null, chunk);
+    },
+    flush(done) {
+      if (seen === size) done();
+      else done(new PluginError('DownloadFailed', `${file}: ${seen} bytes came, ${size} were expected`));
     },
   });
 }

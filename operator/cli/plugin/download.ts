@@ -30,7 +30,7 @@ interface Flags extends ClusterFlags, OutputFlags {
 export function registerDownload(plugin: Command): void {
   const command = plugin
     .command('download')
-    .summary("download an artifact's kernel, initrd and command line")
+    .summary("download an artifact's kernel, initrd, command line, SBOM and provenance")
     .description(
       `Writes ${DOWNLOADED.join(', ')} of an image's artifact into a folder. They come out of a boot registry by ` +
         'kubectl port-forward, which takes list on pods and create on pods/portforward in the namespace of the operator, ' +
@@ -56,15 +56,15 @@ async function download(session: Session, name: string, flags: Flags): Promise<v
   const registry = await findBootRegistry(session, flags.operatorNamespace, flags.bootRegistryPort);
   session.say(`from pod ${registry.namespace}/${registry.pod}`);
   await using forwarded = await forwardPort(session.kubectlFlags, registry, session.signal);
-  await downloadArtifact(artifact, {
+  const files = await downloadArtifact(artifact, {
     origin: forwarded.origin,
     image: `${session.namespace}/${name}`,
     folder,
     signal: session.signal,
     report: (line) => session.say(line),
   });
-  if (flags.output === 'json') session.print(jsonText({ folder, files: DOWNLOADED, artifact }));
-  else session.print(`${folder}: ${DOWNLOADED.join(', ')} of ${artifact.digest}\n`);
+  if (flags.output === 'json') session.print(jsonText({ folder, files, artifact }));
+  else session.print(`${folder}: ${files.join(', ')} of ${artifact.digest}\n`);
 }
 
 /** The current artifact, or the one whose digest begins so. Throws PluginError `NothingYet` or `NotFound`. */

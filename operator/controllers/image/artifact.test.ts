@@ -71,3 +71,18 @@ test.each([
   const build = { hash: '', reason: 'Created', bootImage: spec.bootImage } as const;
   expect(artifactOf({ namespace: 'n', name: 'web' }, RECORD, build).bootImage).toEqual(expected);
 });
+
+test('what tells of the artifact is told of where it is stored', () => {
+  const told = { size: 3, sha256: 'e'.repeat(64) };
+  const files = { ...RECORD.files, 'sbom.spdx.json': told, 'provenance.json': told };
+  const image = { namespace: 'n', name: 'web' };
+  const build = { hash: '', reason: 'Created' } as const;
+  const key = (name: string) => `n/web/${digest.replace(':', '-')}/${name}`;
+  expect(artifactOf(image, { ...RECORD, files }, { ...build, recordFile: told })).toMatchObject({
+    sbom: { key: key('sbom.spdx.json'), ...told },
+    provenance: { key: key('provenance.json'), ...told },
+    record: { key: key('build.json'), ...told },
+  });
+  for (const name of ['sbom', 'provenance', 'record'])
+    expect(artifactOf(image, RECORD, build)).not.toHaveProperty(name);
+});

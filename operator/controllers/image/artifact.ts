@@ -1,7 +1,7 @@
 import type { Artifact, BuildReason, ImageSpec } from '../../api/image.ts';
-import type { BuildRecord } from '../../build/record.ts';
+import type { BuildRecord, FileRecord } from '../../build/record.ts';
 import type { Digest } from '../../oci/types.ts';
-import { artifactKey, inNamespace } from '../../storage/layout.ts';
+import { type ArtifactFile, artifactKey, inNamespace } from '../../storage/layout.ts';
 
 /** The schema of the status is narrower than that of a record, which a tenant's pod has written. */
 const LIMITS = { cmdline: 4096, inputs: 512, location: 64, reference: 512, verifiedBy: 512 } as const;
@@ -19,12 +19,18 @@ export function artifactOf(
     readonly verifiedBy?: Readonly<Record<string, string>> | undefined;
     /** Of the spec that the build was for: its Job has ended well, so the image lies there. */
     readonly bootImage?: ImageSpec['bootImage'];
+    /** The record as it is stored. */
+    readonly recordFile?: FileRecord;
   },
 ): Artifact {
   const { namespace, name } = image;
   const { kernel, cmdline, 'initrd.img': initrd } = record.files;
-  const key = (file: 'kernel' | 'initrd.img' | 'cmdline'): string =>
-    inNamespace(namespace, artifactKey(name, record.digest, file));
+  const key = (file: ArtifactFile): string => inNamespace(namespace, artifactKey(name, record.digest, file));
+  const told = (file: ArtifactFile, stored: FileRecord | undefined): Artifact['kernel'] | undefined =>
+    stored && { key: key(file), size: stored.size, sha256: stored.sha256 };
+  const sbom = told('sbom.spdx.json', record.files['sbom.spdx.json']);
+  const provenance = told('provenance.json', record.files['provenance.json']);
+  const own = told('build.json', build.recordFile);
   return {
     digest: record.digest,
     bootImage: bootImageOf(`${namespace}/${name}`, record.bootImage.digest, build.bootImage),
@@ -43,6 +49,9 @@ export function artifactOf(
       sha256: cmdline.sha256,
       text: record.cmdline.slice(0, LIMITS.cmdline),
     },
+    ...(sbom === undefined ? {} : { sbom }),
+    ...(provenance === undefined ? {} : { provenance }),
+    ...(own === undefined ? {} : { record: own }),
     inputs: record.inputs.slice(0, LIMITS.inputs).map(({ location, reference, digest, verifiedBy }) => {
       const found = build.verifiedBy ?? {};
       const signer = Object.hasOwn(found, location) ? found[location] : verifiedBy?.signer;

@@ -166,7 +166,8 @@ function eventsOf(snapshot: Snapshot, verdict: Verdict, status: ImageStatus): re
 }
 
 function successOf(verdict: Verdict & { readonly kind: 'adopt' }, { image }: Snapshot): ImageEvent {
-  const { record, job } = verdict;
+  const { job } = verdict;
+  const { record } = verdict.stored;
   const before = image.status?.artifact?.digest;
   const repository = image.spec.bootImage?.repository;
   const reason = job.outcome?.reused === true ? 'BuildReused' : 'BuildSucceeded';

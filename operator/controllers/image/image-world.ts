@@ -93,7 +93,8 @@ export class ImageWorld {
     if (job?.outcome === undefined) return undefined;
     if (!this.storageAnswers) return { kind: 'unavailable', message: 'away' };
     const record = this.stored.get(job.outcome.digest);
-    return record === undefined ? { kind: 'missing' } : { kind: 'verified', record };
+    if (record === undefined) return { kind: 'missing' };
+    return { kind: 'verified', record, recordFile: { size: 2, sha256: record.inputsHash } };
   }
 
   decide(): Decision {

@@ -1,6 +1,5 @@
 import { findCondition, RECONCILING, rfc3339 } from '../../api/conditions.ts';
 import { type ImageReason, TERMINAL_BUILD_FAILURES } from '../../api/reasons.ts';
-import type { BuildRecord } from '../../build/record.ts';
 import { keyText } from '../../runtime/objects.ts';
 import { reasonForBuild } from './build-hash.ts';
 import type { Attempt } from './job.ts';
@@ -8,6 +7,7 @@ import type { JobView } from './job-view.ts';
 import type { Failure } from './pod-view.ts';
 import { type Place, placeInQueue } from './queue.ts';
 import { currentAttempt, type Snapshot } from './snapshot.ts';
+import type { Verified } from './verify-artifact.ts';
 
 /** Where an image stands, and thereby what comes next. */
 export type Verdict =
@@ -20,7 +20,7 @@ export type Verdict =
   /** A Job of an earlier attempt must be gone before the next can be made. */
   | { readonly kind: 'clearing'; readonly job: JobView; readonly attempt?: Attempt }
   | { readonly kind: 'building'; readonly job: JobView }
-  | { readonly kind: 'adopt'; readonly job: JobView; readonly record: BuildRecord }
+  | { readonly kind: 'adopt'; readonly job: JobView; readonly stored: Verified }
   | { readonly kind: 'storageSilent'; readonly job: JobView; readonly message: string }
   /** Without `retryAt` until somebody changes something. */
   | { readonly kind: 'failed'; readonly failure: Failure; readonly job?: JobView; readonly retryAt?: number }
@@ -102,7 +102,7 @@ function jobHasStored(snapshot: Snapshot): Verdict | undefined {
   // Whoever deleted the pod deleted the result with it. The inputs are known to the cache: asking again is cheap.
   if (job.pods.length === 0) return { kind: 'clearing', job };
   if (job.outcome === undefined || result?.kind === 'missing' || result?.kind === 'wrong') return undefined;
-  if (result?.kind === 'verified') return { kind: 'adopt', job, record: result.record };
+  if (result?.kind === 'verified') return { kind: 'adopt', job, stored: result };
   return { kind: 'storageSilent', job, message: result?.message ?? 'object storage was not asked' };
 }
 

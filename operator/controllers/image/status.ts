@@ -59,13 +59,15 @@ function artifactAfter(snapshot: Snapshot, verdict: Verdict): ImageStatus['artif
   const { image, artifactGone } = snapshot;
   const before = image.status?.artifact;
   if (verdict.kind !== 'adopt') return artifactGone ? undefined : before;
-  const { record, job } = verdict;
+  const { job } = verdict;
+  const { record, recordFile } = verdict.stored;
   // The same content again is the same artifact: it was built when it was built, and why.
   const reason = before?.digest === record.digest ? before.reason : job.reason;
   return artifactOf(image.metadata, record, {
     hash: job.hash,
     reason,
     verifiedBy: job.outcome?.verifiedBy,
+    recordFile,
     // The hash of the Job covers it, so it is what the Job was asked to do.
     bootImage: image.spec.bootImage,
   });
@@ -149,7 +151,7 @@ function findingsOf(snapshot: Snapshot, verdict: Verdict, lastFailure: LastFailu
     case 'current':
       return { ready: available(snapshot.image.status?.artifact?.digest) };
     case 'adopt':
-      return { ready: available(verdict.record.digest) };
+      return { ready: available(verdict.stored.record.digest) };
     case 'unresolved': {
       const because: Because = {
         reason: 'ConfigNotFound',

@@ -58,7 +58,8 @@ function holding(
   };
 }
 
-const whole = { kernel: 'k', 'initrd.img': 'i', cmdline: 'c', 'build.json': JSON.stringify(record) };
+const text = JSON.stringify(record);
+const whole = { kernel: 'k', 'initrd.img': 'i', cmdline: 'c', 'build.json': text };
 const changed = (change: object): Readonly<Record<string, string>> => ({
   ...whole,
   'build.json': JSON.stringify({ ...record, ...change }),
@@ -67,8 +68,24 @@ const look = (store: ObjectReader, architecture = 'amd64') =>
   verifyArtifact(store, place, architecture, { signal: AbortSignal.timeout(5_000) });
 
 test('an artifact that is what it says is taken', async () => {
-  expect(await look(holding(whole))).toEqual({ kind: 'verified', record });
+  expect(await look(holding(whole))).toEqual({ kind: 'verified', record, recordFile: file(text) });
 });
+
+test.each(['sbom.spdx.json', 'provenance.json'] as const)(
+  '%s counts where the record names it',
+  async (name) => {
+    const files = { ...record.files, [name]: file('evidence') };
+    const telling = changed({ files });
+    expect(await look(holding({ ...telling, [name]: 'evidence' }))).toMatchObject({
+      kind: 'verified',
+      record: { files },
+    });
+    expect(await look(holding(telling))).toMatchObject({
+      kind: 'wrong',
+      message: expect.stringMatching(new RegExp(`${name} is not there`)) as string,
+    });
+  },
+);
 
 test('without a record there is no artifact', async () => {
   const { 'build.json': _, ...rest } = whole;

@@ -1,14 +1,22 @@
 import { createHash } from 'node:crypto';
-import type { BuildRecord } from '../../build/record.ts';
+import type { BuildRecord, FileRecord } from '../../build/record.ts';
 import { messageOf } from '../../errors.ts';
 import { type Digest, sha256Digest } from '../../oci/types.ts';
 import { readBuildRecord } from '../../storage/build-record.ts';
 import { artifactKey, inNamespace } from '../../storage/layout.ts';
 import { type ObjectReader, StorageError } from '../../storage/store.ts';
 
+/** An artifact that is what it says. */
+export interface Verified {
+  readonly kind: 'verified';
+  readonly record: BuildRecord;
+  /** `build.json` itself. */
+  readonly recordFile: FileRecord;
+}
+
 /** What a look at a stored artifact gives. */
 export type StoredResult =
-  | { readonly kind: 'verified'; readonly record: BuildRecord }
+  | Verified
   /** There is no record: never written whole, or removed since. */
   | { readonly kind: 'missing' }
   /** It is there and not what it says. */
@@ -34,10 +42,13 @@ export async function verifyArtifact(
   options: { readonly signal: AbortSignal },
 ): Promise<StoredResult> {
   try {
-    const record = await readBuildRecord(store, place, options);
-    if (record === undefined) return { kind: 'missing' };
+    const stored = await readBuildRecord(store, place, options);
+    if (stored === undefined) return { kind: 'missing' };
+    const { record, file } = stored;
     const problem = claimProblem(record, architecture) ?? (await fileProblem(store, place, record, options));
-    return problem === undefined ? { kind: 'verified', record } : { kind: 'wrong', message: problem };
+    return problem === undefined
+      ? { kind: 'verified', record, recordFile: file }
+      : { kind: 'wrong', message: problem };
   } catch (error) {
     if (options.signal.aborted) throw error;
     if (error instanceof StorageError && error.code === 'InvalidRecord')
@@ -65,9 +76,10 @@ async function fileProblem(
   record: BuildRecord,
   options: { readonly signal: AbortSignal },
 ): Promise<string | undefined> {
-  for (const file of ['kernel', 'initrd.img', 'cmdline'] as const) {
-    const key = inNamespace(place.namespace, artifactKey(place.image, place.digest, file));
+  for (const file of ['kernel', 'initrd.img', 'cmdline', 'sbom.spdx.json', 'provenance.json'] as const) {
     const claimed = record.files[file];
+    if (claimed === undefined) continue;
+    const key = inNamespace(place.namespace, artifactKey(place.image, place.digest, file));
     const stored = await store.head(key, options);
     if (stored === undefined) return `object ${key} is not there`;
     if (stored.size !== claimed.size)
