@@ -2,7 +2,7 @@ import { GenericContainer, Wait } from 'testcontainers';
 import { type Reporter, silentReporter } from '../progress/reporter.ts';
 import { ensureServiceImage } from './service-image.ts';
 
-/** An OCI registry over plain HTTP. */
+/** An OCI registry, over plain HTTP unless it was given a certificate. */
 export interface RegistryService {
   /** `127.0.0.1:PORT`, as in image references; from elsewhere, the same port of this machine. */
   readonly host: string;
@@ -17,6 +17,8 @@ export interface RegistryService {
 export interface RegistryOptions {
   /** Ask for a user name and password (HTTP basic authentication). Default false. */
   readonly authentication?: boolean;
+  /** In PEM: speak TLS alone. It has to hold for 127.0.0.1. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
 }
 
 const credentials = { username: 'puller', password: 'puller-password' };
@@ -42,6 +44,14 @@ export async function startRegistry(
     signal,
   );
   const authentication = options.authentication === true;
+  const { certificate } = options;
+  const files = [{ content: passwordFile, target: '/etc/htpasswd' }];
+  if (certificate !== undefined)
+    files.push(
+      { content: certificate.cert, target: '/etc/registry.crt' },
+      { content: certificate.key, target: '/etc/registry.key' },
+    );
+  const ready = Wait.forHttp('/v2/', 5000).forStatusCode(authentication ? 401 : 200);
   const container = await new GenericContainer(image)
     .withEnvironment({
       OTEL_TRACES_EXPORTER: 'none',
@@ -53,11 +63,18 @@ export async function startRegistry(
             REGISTRY_AUTH_HTPASSWD_PATH: '/etc/htpasswd',
           }
         : {}),
+      ...(certificate === undefined
+        ? {}
+        : {
+            REGISTRY_HTTP_TLS_CERTIFICATE: '/etc/registry.crt',
+            REGISTRY_HTTP_TLS_KEY: '/etc/registry.key',
+          }),
     })
-    .withCopyContentToContainer([{ content: passwordFile, target: '/etc/htpasswd' }])
+    .withCopyContentToContainer(files)
     .withTmpFs({ '/var/lib/registry': 'rw' })
     .withExposedPorts(5000)
-    .withWaitStrategy(Wait.forHttp('/v2/', 5000).forStatusCode(authentication ? 401 : 200))
+    // That its authority is trusted is for tests to show.
+    .withWaitStrategy(certificate === undefined ? ready : ready.usingTls().allowInsecure())
     .withStartupTimeout(60_000)
     .start();
   const port = container.getMappedPort(5000);

@@ -18,6 +18,8 @@ import { readInitramfs } from '../initramfs/reader.ts';
 import { unpack } from '../initramfs/unpack.ts';
 import { RegistryClient } from '../oci/client.ts';
 import { parseReference } from '../oci/reference.ts';
+import { CredentialStore } from '../oci/registry/credentials.ts';
+import { parseDockerConfig } from '../oci/registry/docker-config.ts';
 import { TestRegistry } from '../oci/registry/test-registry.ts';
 import { EndpointError } from '../storage/endpoint/endpoint-error.ts';
 import { ArtifactServer } from '../storage/endpoint/server.ts';
@@ -32,6 +34,7 @@ let folder: string;
 let bucket: BucketUnderTest;
 let registry: RegistryService;
 let boots: RegistryService;
+let secure: RegistryService;
 let server: ArtifactServer;
 let images: ImagePublisher;
 let endpoint: BuildRequest['endpoint'];
@@ -50,8 +53,13 @@ beforeAll(async () => {
     { file: 'endpoint', commonName: 'e', names, usages: ['serverAuth'] },
     deadline(),
   );
+  const certificate = {
+    cert: await readFile(files.certificate, 'utf8'),
+    key: await readFile(files.key, 'utf8'),
+  };
+  secure = await startRegistry({ authentication: true, certificate });
   server = new ArtifactServer({
-    certificate: { cert: await readFile(files.certificate, 'utf8'), key: await readFile(files.key, 'utf8') },
+    certificate,
     service: new ArtifactService({
       store: bucket.store,
       presigner: new S3Presigner(bucket.client, bucket.options.bucket, { seconds: 60 }),
@@ -82,7 +90,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.close();
   await bucket[Symbol.asyncDispose]();
-  await Promise.all([registry.stop(), boots.stop()]);
+  await Promise.all([registry.stop(), boots.stop(), secure.stop()]);
   await rm(folder, { recursive: true });
 });
 
@@ -252,16 +260,18 @@ describe('build-job and registries', () => {
 });
 
 describe('build-job and a registry to boot from', () => {
-  const bootImage = (path: string, pushSecret?: string) => ({
+  const bootImage = (path: string, pushSecret?: string, { host } = boots) => ({
     bootImage: {
-      repository: `${boots.host}/${path}`,
+      repository: `${host}/${path}`,
       ...(pushSecret === undefined ? {} : { pushSecret }),
     },
   });
 
-  async function mountPushSecret(password = boots.credentials?.password): Promise<void> {
-    const { username } = boots.credentials ?? {};
-    const auths = { [boots.host]: { username, password } };
+  async function mountPushSecret(
+    password = boots.credentials?.password,
+    { host, credentials } = boots,
+  ): Promise<void> {
+    const auths = { [host]: { username: credentials?.username, password } };
     await mkdir(paths.pushSecret, { recursive: true });
     await writeFile(join(paths.pushSecret, '.dockerconfigjson'), JSON.stringify({ auths }));
   }
@@ -317,6 +327,43 @@ describe('build-job and a registry to boot from', () => {
     expect(await succeed({ config: { inline }, ...bootImage('three', 'push') })).toMatchObject({
       reused: true,
     });
+  });
+
+  it('pushes over TLS, by the authority that it was given, and to no registry that this does not vouch for', async () => {
+    const { host, credentials } = secure;
+    await mountPushSecret(credentials?.password, secure);
+    const inline = { ...config, files: [{ path: 'etc/pushed-over-tls', contents: 'x' }] };
+    const request = { config: { inline }, ...bootImage('five', 'push', secure) };
+    const authority = { registryAuthorities: { [host]: endpoint.caBundle } };
+
+    const elsewhere = await CertificateAuthority.create(join(folder, 'other-ca'), 'other', deadline());
+    const strange = await readFile(elsewhere.files.certificate, 'utf8');
+    const untrusted = await job({ ...request, registryAuthorities: { [host]: strange } });
+    expect(untrusted.code).toBe(75);
+    expect(untrusted.outcome).toMatchObject({
+      failure: {
+        step: 'upload',
+        reason: 'BootImagePushFailed',
+        message: expect.stringMatching(/^push to .*\/five: .*certificate/) as string,
+      },
+    });
+
+    await mountPushSecret('s3cr3t', secure);
+    expect((await job({ ...request, ...authority })).outcome).toMatchObject({
+      failure: { step: 'upload', reason: 'RegistryUnauthorized' },
+    });
+
+    await mountPushSecret(credentials?.password, secure);
+    const { digest } = await succeed({ ...request, ...authority });
+    const record = await stored(`tenant/web/${digest.replace(':', '-')}/build.json`);
+    const { bootImage: pushed } = JSON.parse(record) as BuildRecord;
+    const auths = { [host]: { username: credentials?.username, password: credentials?.password } };
+    await using client = new RegistryClient({
+      certificateAuthorities: new Map([[host, endpoint.caBundle]]),
+      credentials: new CredentialStore([parseDockerConfig(JSON.stringify({ auths }), 'test')]),
+    });
+    const { bytes } = await client.fetchDocument(parseReference(`${host}/five@${pushed.digest}`), deadline());
+    expect(bytes.toString()).toBe(pushed.manifest);
   });
 
   it('does not show it the credentials to pull with', async () => {
