@@ -5,12 +5,12 @@ export type Shell = (typeof SHELLS)[number];
 const SCRIPTS: Readonly<Record<Shell, string>> = {
   bash: `# bash completion of kubectl-linuxkit
 _kubectl_linuxkit() {
-  local current=\${COMP_WORDS[COMP_CWORD]} line
-  [ "$current" = "=" ] && current=
+  local line
   COMPREPLY=()
   while IFS= read -r line; do
     case $line in
-      :0) while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$current") ;;
+      # Without a candidate: then bash completes files itself, with blanks and folders as it does elsewhere.
+      :0) compopt -o default ;;
       :*) ;;
       *) COMPREPLY+=("\${line%%$'\\t'*}") ;;
     esac
@@ -22,6 +22,8 @@ complete -F _kubectl_linuxkit kubectl-linuxkit
 _kubectl_linuxkit() {
   local line value
   local -a candidates
+  # Of --option=value the value alone is completed.
+  compset -P '--*='
   for line in "\${(@f)$(kubectl-linuxkit __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     case $line in
       :0) _files; return ;;
@@ -36,14 +38,19 @@ compdef _kubectl_linuxkit kubectl-linuxkit
 `,
   fish: `# fish completion of kubectl-linuxkit
 function __kubectl_linuxkit_complete
-  set -l words (commandline -opc) (commandline -ct)
+  set -l current (commandline -ct)
+  set -l words (commandline -opc) $current
+  # Candidates stand for the whole of --option=value.
+  set -l option (string match -r -- '^--[a-z-]+=' $current)
   for line in (kubectl-linuxkit __complete $words[2..-1] 2>/dev/null)
     switch $line
       case ':0'
-        __fish_complete_path (commandline -ct)
+        for path in (__fish_complete_path (string replace -- "$option" '' $current))
+          echo "$option"$path
+        end
       case ':*'
       case '*'
-        echo $line
+        echo "$option"$line
     end
   end
 end

@@ -40,7 +40,8 @@ export function registerComplete(plugin: Command): void {
     .helpOption(false)
     .action(async (words: readonly string[]) => {
       const need = needOf(plugin, words);
-      const partial = words.at(-1) ?? '';
+      // Of --option=value, which bash gives in parts and others whole, the value is being written.
+      const partial = (words.at(-1) ?? '').replace(/^--[a-z-]+=/, '');
       const candidates = (await candidatesOf(need, words)).filter(({ value }) => value.startsWith(partial));
       const lines = candidates.map(({ value, hint }) =>
         hint === '' ? value : `${value}\t${printable(hint)}`,
