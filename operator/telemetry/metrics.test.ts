@@ -78,6 +78,20 @@ test.each([
   expect((await used()).page).toContain(`${line}\n`);
 });
 
+test('what happens seldom counts from 0, and what has happened is not forgotten', async () => {
+  const metrics = new Metrics({ version: 'x', process: false });
+  metrics.watch.listed('jobs.batch', 'start');
+  metrics.watch.restarted('jobs.batch', 'gone');
+  metrics.watch.listed('jobs.batch', 'gone');
+  const { body } = await metrics.page();
+  for (const [reason, count] of Object.entries({ expired: 0, gone: 1, error: 0, stale: 0 }))
+    expect(body).toContain(
+      `linuxkit_watch_restarts_total{resource="jobs.batch",reason="${reason}"} ${count}\n`,
+    );
+  for (const reason of ['Rollout', 'Rollback', 'Requested'])
+    expect(body).toContain(`linuxkit_machine_restarts_total{reason="${reason}"} 0\n`);
+});
+
 test('every metric is named by the rules, has a help text, and labels that are bounded', async () => {
   const { metrics, page } = await used();
   const bounded = new Set([

@@ -29,6 +29,7 @@ export class Metrics {
     for (const direction of ['pulled', 'stored']) this.#buildBytes.inc({ direction }, 0);
     for (const result of ['hit', 'miss']) this.#cacheRequests.inc({ result }, 0);
     for (const result of ['completed', 'rolled_back', 'halted']) this.#rolloutResults.inc({ result }, 0);
+    for (const reason of ['Rollout', 'Rollback', 'Requested']) this.#machineRestarts.inc({ reason }, 0);
   }
 
   /** Called before each scrape, for figures that are computed when asked for. */
@@ -111,7 +112,11 @@ export class Metrics {
   readonly watch = {
     restarted: (resource: string, reason: 'expired' | 'gone' | 'error' | 'stale'): void =>
       this.#watchRestarts.inc({ resource, reason }),
-    listed: (resource: string, reason: 'start' | 'gone'): void => this.#watchLists.inc({ resource, reason }),
+    listed: (resource: string, reason: 'start' | 'gone'): void => {
+      this.#watchLists.inc({ resource, reason });
+      for (const why of ['expired', 'gone', 'error', 'stale'])
+        this.#watchRestarts.inc({ resource, reason: why }, 0);
+    },
     heard: (resource: string, seconds: number): void => this.#watchHeard.set({ resource }, seconds),
     cached: (resource: string, objects: number): void => this.#watchCached.set({ resource }, objects),
   };
