@@ -51,7 +51,7 @@ test('metadata.yaml holds machines that have theirs from the object and from a S
   });
 });
 
-test.each([...NAMES, 'metadata'])('every image that %s.yaml names is published', async (name) => {
+test.each([...NAMES, 'metadata', 'fleet'])('every image that %s.yaml names is published', async (name) => {
   const published = new Set(
     COMPONENTS.map(({ repository, tag }) => `registry.test:5000/${repository}:${tag}`),
   );
