@@ -3,7 +3,8 @@
  * is loaded on its own (subcommands are imported when they are called, so a build pod
  * never parses the Kubernetes client).
  */
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 
 const [outdir = 'dist', entry = 'operator/main.ts'] = process.argv.slice(2);
@@ -28,3 +29,5 @@ await build({
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
   },
 });
+// Otherwise Node finds out by compiling each file twice.
+await writeFile(join(outdir, 'package.json'), '{"type":"module"}\n');

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import packageJson from '../../package.json' with { type: 'json' };
 import { buildImage } from '../docker/build.ts';
 import type { DockerEngine } from '../docker/engine.ts';
 import { run } from '../process/run.ts';
@@ -19,7 +20,8 @@ export async function buildOperatorImage(
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<string> {
-  return await buildOnce('linuxkit-operator', 'Dockerfile', ['operator'], engine, reporter, signal);
+  const version = { VERSION: packageJson.version };
+  return await buildOnce('linuxkit-operator', 'Dockerfile', ['operator'], engine, reporter, signal, version);
 }
 
 /** Builds the image that KubeVirt's stand-in runs from. */
@@ -39,12 +41,17 @@ async function buildOnce(
   engine: DockerEngine,
   reporter: Reporter,
   signal: AbortSignal,
+  further: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const tag = `${name}:${await sourceDigest([dockerfile, ...COMMON, ...sources])}`;
   const present = await run('docker', ['image', 'ls', '--quiet', tag], { signal, env: engine.env });
   if (present.trim() !== '') return tag;
   const bases = await makeBaseImages(engine.env, signal);
-  const buildArguments = { BUILD_IMAGE: bases.build, RUNTIME_IMAGE: bases.runtime };
+  const buildArguments = {
+    BUILD_IMAGE: bases.build,
+    RUNTIME_IMAGE: bases.runtime,
+    ...further,
+  };
   await buildImage(
     engine,
     { context: ROOT, dockerfile: join(ROOT, dockerfile), tag, buildArguments, network: 'host' },

@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+import { ensureDocker } from '../docker/engine.ts';
+import { run } from '../process/run.ts';
+import { silentReporter } from '../progress/reporter.ts';
+import { buildOperatorImage } from './operator-image.ts';
+
+/** The image as whoever runs a cluster looks at it before they let it in. */
+
+const signal = AbortSignal.timeout(1_800_000);
+/** As the chart runs it: nobody, without capabilities, on a root that cannot be written. */
+const CONFINED = [
+  '--read-only',
+  '--cap-drop=ALL',
+  '--security-opt=no-new-privileges',
+  '--network=none',
+  '--memory=256m',
+];
+let image: string;
+let env: Readonly<Record<string, string>>;
+let folder: string;
+
+const docker = (...args: string[]): Promise<string> => run('docker', args, { signal, env, timeout: 120_000 });
+
+beforeAll(async () => {
+  const engine = await ensureDocker(silentReporter, signal);
+  env = engine.env;
+  image = await buildOperatorImage(engine, silentReporter, signal);
+  folder = await mkdtemp(join(tmpdir(), 'operator-image-'));
+}, 1_800_000);
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+test('says what it is, and runs as nobody', async () => {
+  const [{ Config: config }] = JSON.parse(await docker('image', 'inspect', image)) as [
+    { readonly Config: { readonly User: string; readonly Labels: Readonly<Record<string, string>> } },
+  ];
+  expect(config.User).toBe('65532:65532');
+  expect(config.Labels).toMatchObject({
+    'org.opencontainers.image.version': packageJson.version,
+    'org.opencontainers.image.source': expect.stringMatching(/^https:\/\//) as string,
+    'org.opencontainers.image.licenses': packageJson.license,
+    'org.opencontainers.image.revision': expect.stringMatching(/./) as string,
+  });
+});
+
+test('holds the bundle, Node and what that needs: no package, no source, no shell', async () => {
+  const container = (await docker('create', image)).trim();
+  const archive = join(folder, 'root.tar');
+  try {
+    await docker('export', '--output', archive, container);
+  } finally {
+    await docker('rm', container);
+  }
+  const paths = (await run('tar', ['--list', '--file', archive], { signal })).trim().split('\n');
+  expect(paths).toEqual(expect.arrayContaining(['app/main.js', 'app/thread.js', 'usr/local/bin/node']));
+  expect(paths.filter((path) => path.includes('node_modules') || /\.[cm]?ts$/.test(path))).toEqual([]);
+  expect(paths.filter((path) => /(^|\/)(sh|bash|dash|busybox|npm)$/.test(path))).toEqual([]);
+});
+
+describe('confined as in the chart', () => {
+  test.each(['manager', 'build-job', 'boot-registry', 'self-test', 'build', 'plugin'])(
+    'it is %s',
+    async (subcommand) => {
+      const help = await docker('run', '--rm', ...CONFINED, image, subcommand, '--help');
+      expect(help).toMatch(/^Usage: /);
+    },
+  );
+
+  test('it has started within half a second, whatever it is', async () => {
+    // What else the machine does delays a start and never hastens it: the quickest of a minute's counts.
+    const program = `
+      const { spawnSync } = require('node:child_process');
+      const end = performance.now() + 60_000;
+      const quickest = { manager: Infinity, 'build-job': Infinity, 'boot-registry': Infinity };
+      const late = () => Object.keys(quickest).filter((name) => quickest[name] >= 500);
+      while (late().length > 0 && performance.now() < end)
+        for (const name of late()) {
+          const from = performance.now();
+          const { status } = spawnSync(process.execPath, ['/app/main.js', name, '--help']);
+          if (status === 0) quickest[name] = Math.min(quickest[name], performance.now() - from);
+        }
+      process.stdout.write(JSON.stringify(quickest));
+    `;
+    const node = ['--entrypoint=/usr/local/bin/node', image, '--eval', program];
+    const quickest = JSON.parse(await docker('run', '--rm', ...CONFINED, ...node)) as Record<string, number>;
+    expect(Object.entries(quickest).filter(([, milliseconds]) => !(milliseconds < 500))).toEqual([]);
+  });
+});
