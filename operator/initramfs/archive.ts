@@ -3,6 +3,7 @@ import type { ArrangedEntry } from './arrange.ts';
 import { representableTime } from './arrange.ts';
 import type { FileEntry } from './entry.ts';
 import { InitramfsError, shown } from './error.ts';
+import { freeBuffer } from './free-buffer.ts';
 import type { Header } from './newc.ts';
 import { align4, FILE_TYPE, HEADER_SIZE, recordSize, TRAILER, writeHeader } from './newc.ts';
 
@@ -169,11 +170,6 @@ const TRAILER_HEADER: Header = {
   namesize: TRAILER.length + 1,
 };
 
-/** Frees the memory of a buffer now. The garbage collector does not know how large it is, and would let it lie. */
-export function free(buffer: Uint8Array): void {
-  (buffer.buffer as ArrayBuffer).transfer(0);
-}
-
 /** One buffer for an archive in one piece; two in turn for a larger one: one is filled while the sink works on the other. */
 class ChunkedOutput {
   readonly #sink: Sink;
@@ -254,8 +250,8 @@ class ChunkedOutput {
     await this.#pending;
     if (this.#used > 0) await this.#sink(this.#current.subarray(0, this.#used));
     // Only of an archive that was written whole: after a failure somebody may still be reading.
-    free(this.#current);
-    if (this.#other !== undefined) free(this.#other);
+    freeBuffer(this.#current);
+    if (this.#other !== undefined) freeBuffer(this.#other);
   }
 
   #advance(bytes: number): void {

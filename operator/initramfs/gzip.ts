@@ -1,6 +1,7 @@
 import { crc32, deflateRaw } from 'node:zlib';
-import { free, type Sink } from './archive.ts';
+import type { Sink } from './archive.ts';
 import type { Compressor } from './compressor.ts';
+import { freeBuffer } from './free-buffer.ts';
 
 /** Bytes compressed by one call. */
 const BLOCK_SIZE = 512 * 1024;
@@ -90,7 +91,7 @@ export class GzipCompressor implements Compressor {
       await this.#sink(HEADER);
     }
     await this.#sink(compressed);
-    free(compressed);
+    freeBuffer(compressed);
   }
 }
 

@@ -1,6 +1,7 @@
 import { constants, createZstdCompress } from 'node:zlib';
-import { free, type Sink, WHOLE_SIZE } from './archive.ts';
+import { type Sink, WHOLE_SIZE } from './archive.ts';
 import type { Compressor } from './compressor.ts';
+import { freeBuffer } from './free-buffer.ts';
 
 const OUTPUT_CHUNK = 128 * 1024;
 /** 1 MiB back, which stays in the processor's cache; twice that saves a hundredth. The kernel accepts up to 128 MiB. */
@@ -65,7 +66,7 @@ class WholeCompressor implements Compressor {
       });
       for (const chunk of compressed) {
         await this.#options.sink(chunk);
-        free(chunk);
+        freeBuffer(chunk);
       }
     } finally {
       stream.destroy();

@@ -52,7 +52,9 @@ export async function* decompress(
       try {
         for await (const chunk of decompressor as AsyncIterable<Buffer>) {
           yield chunk;
-          free(chunk);
+          // Freed now, unless more of its buffer is still to be filled: the garbage collector would let it lie.
+          const { buffer, byteOffset, length } = chunk;
+          if (byteOffset + length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
         }
       } catch (error) {
         // If the source failed, that is the reason, and the decompressor's complaint its consequence.
@@ -66,15 +68,6 @@ export async function* decompress(
   } finally {
     if (!over) await input.return?.();
   }
-}
-
-/**
- * Frees the memory of a chunk now, unless more of its buffer is still to be filled. Buffers lie outside of V8's
- * heap and weigh nothing in it, so they would pile up until everything there is gets marked.
- */
-function free(chunk: Buffer): void {
-  const { buffer, byteOffset, length } = chunk;
-  if (byteOffset + length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
 }
 
 /** Gives the decompressor what the source has until one of them is done, and returns what is left over. */

@@ -34,9 +34,9 @@ export function isLayerMediaType(mediaType: string): boolean {
 }
 
 /**
- * The uncompressed bytes of a layer, hashed while they pass; a chunk is gone when the next one is asked for. On another digest than `diffId` the
- * iteration throws `DigestMismatch` before it ends. Throws `InvalidLayer` on damaged compression,
- * `LimitExceeded` on a bomb. `blob` verifies its own digest and is read to its end.
+ * The uncompressed bytes of a layer, hashed while they pass; a chunk is gone when the next one is asked for.
+ * On another digest than `diffId` the iteration throws `DigestMismatch` before it ends. Throws `InvalidLayer`
+ * on damaged compression, `LimitExceeded` on a bomb. `blob` verifies its own digest and is read to its end.
  */
 export async function* openLayer(
   descriptor: Descriptor,

@@ -9,6 +9,7 @@ import { messageOf } from '../../errors.ts';
 import { type BootFile, bootLayerFrame, bootLayerSize } from '../../oci/boot-image.ts';
 import { MEDIA_TYPES, parseManifest } from '../../oci/manifest.ts';
 import type { Descriptor } from '../../oci/types.ts';
+import { ARTIFACT_FILES } from '../../storage/layout.ts';
 import { PluginError } from './error.ts';
 
 /** A manifest of two layers is far smaller. */
@@ -16,15 +17,7 @@ const MANIFEST_LIMIT = 1024 * 1024;
 const MANIFEST_DEADLINE_MS = 60_000;
 
 /** In this order they are put in place; the last one marks the folder complete. */
-export const DOWNLOADED = [
-  'kernel',
-  'initrd.img',
-  'cmdline',
-  'sbom.spdx.json',
-  'provenance.json',
-  'build.json',
-  'artifact.json',
-] as const;
+export const DOWNLOADED = [...ARTIFACT_FILES, 'artifact.json'] as const;
 
 /** Files that a status names where the version that built the artifact wrote them, and how it calls them. */
 const EVIDENCE = [
