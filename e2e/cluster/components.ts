@@ -31,6 +31,9 @@ export const nodeTools = [
   'pause',
 ] as const;
 
+/** The Debian packages that a node needs besides. */
+export const NODE_PACKAGES = ['openssl', 'iproute2', 'iptables', 'kmod'] as const;
+
 /** Absolute paths of the programs. */
 export type NodeTools = Readonly<Record<(typeof nodeTools)[number], string>>;
 

@@ -7,7 +7,7 @@ import { type Reporter, type Step, silentReporter } from '../progress/reporter.t
 import { ensurePackages } from '../tools/packages.ts';
 import { ensureTools } from '../tools/tools.ts';
 import { bootNode } from './boot.ts';
-import { commandLines, type NodeComponent, type NodeTools, nodeTools } from './components.ts';
+import { commandLines, NODE_PACKAGES, type NodeComponent, type NodeTools, nodeTools } from './components.ts';
 import { instanceCgroup, instanceFolder, instanceLock, readState, writeState } from './instance.ts';
 import { ensureKernelFeatures } from './kernel.ts';
 import { type ClusterNetwork, linkNode } from './network.ts';
@@ -79,7 +79,7 @@ export class LocalCluster {
   ): Promise<LocalCluster> {
     const { name } = options;
     await refuseRunning(name);
-    await ensurePackages(['openssl', 'iproute2', 'iptables', 'kmod'], reporter, signal);
+    await ensurePackages(NODE_PACKAGES, reporter, signal);
     await ensureKernelFeatures(signal);
     const tools = await ensureTools(nodeTools, reporter, signal);
     return await reporter.step(

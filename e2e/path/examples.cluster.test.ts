@@ -84,7 +84,7 @@ describe('signed.yaml', () => {
       return condition(object, 'Stalled')?.reason === 'InputVerificationFailed' ? object : undefined;
     });
     expect(refused.status?.lastFailure?.message).toMatch(
-      /linuxkit\/kernel:6\.1 \(sha256:[0-9a-f]{64}.* has no signature/,
+      /^\d+ images are not verified: kernel: image \S+linuxkit\/kernel:6\.1 \(sha256:[0-9a-f]{64}\) has no signature.*; init\[0\]: image/,
     );
     expect(refused.status?.artifact).toBeUndefined();
   });

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nodeTools } from '../cluster/components.ts';
+import { NODE_PACKAGES, nodeTools } from '../cluster/components.ts';
 import { LocalCluster } from '../cluster/local-cluster.ts';
 import { saveImage } from '../docker/build.ts';
 import { type DockerEngine, ensureDocker } from '../docker/engine.ts';
@@ -11,6 +11,7 @@ import { buildOperatorImage, buildStandInImage } from '../operator-image/operato
 import { together } from '../process/together.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import { ensureServiceImage } from '../services/service-image.ts';
+import { toolFamilies } from '../tools/families.ts';
 import { ensurePackages } from '../tools/packages.ts';
 import { ensureTools } from '../tools/tools.ts';
 import { installChart } from './chart.ts';
@@ -49,14 +50,19 @@ export async function bringUp(
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<Stack> {
-  await ensurePackages(['busybox-static'], reporter, signal);
-  const engine = await ensureDocker(reporter, signal);
   // Compiling wants all cores for most of a first run; what waits for the network meanwhile costs no time.
-  const [{ helm }, built] = await together(signal, [
+  const [{ helm }, { engine, built }] = await together(signal, [
     // All at once: what they share is then compiled in one go, under one bar.
     (both) => ensureTools([...nodeTools, 'helm', 'versitygw'], reporter, both),
-    (both) => buildImages(engine, reporter, both),
-    (both) => makeAll(reporter, both),
+    async (both) => {
+      await ensurePackages(['busybox-static', ...NODE_PACKAGES, ...toolFamilies.runc.cgo], reporter, both);
+      const engine = await ensureDocker(reporter, both);
+      const [built] = await together(both, [
+        (all) => buildImages(engine, reporter, all),
+        (all) => makeAll(reporter, all),
+      ]);
+      return { engine, built };
+    },
   ]);
   const { cluster, kubectl } = await bringUpCluster(options.name, reporter, signal);
 

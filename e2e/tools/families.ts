@@ -5,7 +5,10 @@ export interface ToolFamily {
   readonly tags?: readonly string[];
   /** Variables set at link time, `package.variable` to value. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** Whether to leave out debug information already when compiling: a tenth less to wait for in a first run. */
+  /**
+   * Whether a first run matters more than the speed of the commands: compiled without debug information and
+   * without inlining, which is a third less to wait for.
+   */
   readonly quick?: boolean;
   /** Whether C code is linked, and then which Debian packages it needs. */
   readonly cgo?: readonly string[];
@@ -103,7 +106,7 @@ export function familyOf(tool: ToolName): FamilyName {
 export function buildFlags(family: ToolFamily): readonly string[] {
   const variables = Object.entries(family.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   return [
-    ...(family.quick === true ? ['-gcflags=all=-dwarf=false'] : []),
+    ...(family.quick === true ? ['-gcflags=all=-dwarf=false -l'] : []),
     '-trimpath',
     '-buildvcs=false',
     ...(family.tags === undefined ? [] : ['-tags', family.tags.join(',')]),

@@ -2,6 +2,7 @@ import { type ImageLayout, type LayoutSource, resolveLayout } from '../oci/image
 import { parseReference } from '../oci/reference.ts';
 import type { ImageSource } from '../oci/source.ts';
 import type { Platform, ResolvedImage } from '../oci/types.ts';
+import { inOrder, type Task } from './in-order.ts';
 import type { ReportProgress } from './progress.ts';
 import type { Architecture, ResolvedInput } from './record.ts';
 
@@ -25,7 +26,7 @@ export interface ResolvedInputs {
 /** References that are followed at the same time. */
 const PARALLEL_LOOKUPS = 8;
 
-/** Follows every reference to what it stands for now, each once. Throws `OciError` for the first that leads nowhere. */
+/** Follows every reference to what it stands for now, each once. Throws `OciError` for the first in the file that leads nowhere. */
 export async function resolveInputs(
   locations: readonly ImageLocation[],
   options: {
@@ -37,34 +38,21 @@ export async function resolveInputs(
 ): Promise<ResolvedInputs> {
   const { images, architecture, signal, report } = options;
   const platform = { os: 'linux', architecture };
-  const resolved = new Map<string, ResolvedImage>();
   const layouts = new Map<string, ImageLayout>();
   // The same text is followed once; a layout is for its own platforms.
-  const pending = [...new Map(locations.map((wanted) => [keyOf(wanted), wanted]))].map(([key, wanted]) => ({
-    ...wanted,
-    key,
-    reference: parseReference(wanted.image),
-  }));
-  const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
-  const worker = async (): Promise<void> => {
-    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-      const { key, reference, layout } = next;
-      if (layout === undefined) {
-        resolved.set(key, await images.resolve(reference, platform, either));
-      } else {
-        const found = await resolveLayout(reference, layout.platforms, images, either);
-        layouts.set(key, found);
-        resolved.set(key, rootImage(found, platform));
-      }
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: PARALLEL_LOOKUPS }, worker));
-  } finally {
-    // After a failure the other lookups are of no use to anybody.
-    stop.abort();
-  }
+  const distinct = new Map(locations.map((wanted) => [keyOf(wanted), wanted]));
+  const lookups = Array.from(distinct.values(), (wanted): Task<ResolvedImage> => {
+    const reference = parseReference(wanted.image);
+    const { layout } = wanted;
+    if (layout === undefined) return (stop) => images.resolve(reference, platform, stop);
+    return async (stop) => {
+      const found = await resolveLayout(reference, layout.platforms, images, stop);
+      layouts.set(keyOf(wanted), found);
+      return rootImage(found, platform);
+    };
+  });
+  const answers = await inOrder(lookups, { parallel: PARALLEL_LOOKUPS, signal });
+  const resolved = new Map(Array.from(distinct.keys(), (key, index) => [key, answers[index]]));
   const found = new Map(
     locations.flatMap((wanted) => {
       const hit = resolved.get(keyOf(wanted));

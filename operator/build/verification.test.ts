@@ -169,6 +169,20 @@ describe('verifyInputs', () => {
     });
   });
 
+  it('names all images that are not signed, in the order of the file', async () => {
+    const places = ['kernel', 'init[0]', 'init[1]', 'onboot[0]', 'services[0]', 'services[1]'];
+    const resolved = await inputs(...places.map((place, index) => [place, `team/app${index}`] as const), [
+      'services[2]',
+      'team/app0',
+    ]);
+    const reason = (place: string, index: number): string =>
+      `${place}: image ${registry.name}/team/app${index}:1 (${digest}) has no signature; sign it with cosign, or do not ask for it to be verified`;
+    await expect(verifyInputs({ org: ['team'] }, policy, resolved, environment())).rejects.toMatchObject({
+      code: 'InputVerificationFailed',
+      message: `6 images are not verified: ${places.slice(0, 5).map(reason).join('; ')}; and 1 more`,
+    });
+  });
+
   it.each([
     [
       'is no manifest',

@@ -7,13 +7,16 @@ import { type PreparedPolicy, preparePolicy, type VerificationPolicy } from '../
 import { type VerifiedSignature, verifyImage } from '../oci/signatures/verify.ts';
 import type { ResolvedImage } from '../oci/types.ts';
 import { BuildError } from './failure.ts';
+import { inOrder } from './in-order.ts';
 import type { ReportProgress } from './progress.ts';
 import type { ResolvedInput } from './record.ts';
 import type { ResolvedInputs } from './resolve.ts';
-import { Slots } from './slots.ts';
 
 /** Images whose signatures are looked for at the same time. */
 const PARALLEL_VERIFICATIONS = 8;
+
+/** Refused images whose reasons are told; the others are counted. */
+const REFUSALS_TOLD = 5;
 
 /** What is thrown while signatures are read and says nothing of them: the registry, and who may ask it. */
 const OF_THE_REGISTRY: ReadonlySet<OciErrorCode> = new Set([
@@ -55,7 +58,7 @@ export function policyFor(
 /**
  * Looks for signatures of the images that `trust` names, before anything of them is used, and gives the
  * inputs with those found. What was signed is what is pulled: the digest was resolved before. Throws
- * {@link BuildError} `InputVerificationFailed` with the image, its digest and the reason.
+ * {@link BuildError} `InputVerificationFailed` with each image that is refused, its digest and the reason.
  */
 export async function verifyInputs(
   trust: LinuxKitConfig['trust'],
@@ -69,37 +72,58 @@ export async function verifyInputs(
 ): Promise<ResolvedInputs> {
   if (policy === undefined) return resolved;
   const { images, signal, report } = environment;
-  const slots = new Slots(PARALLEL_VERIFICATIONS);
-  const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
-  const once = new Map<string, Promise<VerifiedSignature>>();
-  const verified = (input: ResolvedInput, image: ResolvedImage): Promise<VerifiedSignature> => {
-    const key = `${image.reference.registry}/${image.reference.repository}@${image.index ?? ''}@${image.digest}`;
-    const begun = once.get(key) ?? slots.run(0, () => verifyInput(input, image, policy, images, either));
-    once.set(key, begun);
-    return begun;
-  };
-  try {
-    const inputs = resolved.inputs.map(async (input): Promise<ResolvedInput> => {
-      if (!mustVerify(trust, input.reference)) return input;
-      const verifiedBy = await verified(input, resolved.at(input.location));
-      report({ kind: 'verified', location: input.location, signer: verifiedBy.signer });
-      return { ...input, verifiedBy };
-    });
-    return { ...resolved, inputs: await Promise.all(inputs) };
-  } finally {
-    // After a failure the other questions are of no use to anybody.
-    stop.abort();
+  const wanted = resolved.inputs.filter(({ reference }) => mustVerify(trust, reference));
+  // An image is asked about once, on behalf of the first place that names it.
+  const questions = new Map<string, ResolvedInput>();
+  for (const input of wanted) {
+    const key = keyOf(resolved.at(input.location));
+    if (!questions.has(key)) questions.set(key, input);
   }
+  const answers = await inOrder(
+    Array.from(questions.values(), (input) => (stop: AbortSignal) => {
+      return verifyInput(input, resolved.at(input.location), policy, images, stop);
+    }),
+    { parallel: PARALLEL_VERIFICATIONS, signal },
+  );
+  const refused = answers.filter((answer) => answer instanceof BuildError);
+  if (refused.length > 0) throw refusalOf(refused);
+  const signed = new Map(Array.from(questions.keys(), (key, index) => [key, answers[index]]));
+  const inputs = resolved.inputs.map((input): ResolvedInput => {
+    if (!wanted.includes(input)) return input;
+    const verifiedBy = signed.get(keyOf(resolved.at(input.location)));
+    if (verifiedBy === undefined || verifiedBy instanceof BuildError)
+      throw new Error(`${input.location} was not verified`);
+    report({ kind: 'verified', location: input.location, signer: verifiedBy.signer });
+    return { ...input, verifiedBy };
+  });
+  return { ...resolved, inputs };
 }
 
+function keyOf({ reference, index, digest }: ResolvedImage): string {
+  return `${reference.registry}/${reference.repository}@${index ?? ''}@${digest}`;
+}
+
+function refusalOf(refused: readonly BuildError[]): BuildError {
+  const [only] = refused;
+  if (only !== undefined && refused.length === 1) return only;
+  const told = refused.slice(0, REFUSALS_TOLD).map(({ message }) => message);
+  const others = refused.length > told.length ? `; and ${refused.length - told.length} more` : '';
+  return new BuildError(
+    'verify',
+    'InputVerificationFailed',
+    `${refused.length} images are not verified: ${told.join('; ')}${others}`,
+    { cause: only },
+  );
+}
+
+/** What speaks for an image, or why it must not be used. Throws what is the registry's fault. */
 async function verifyInput(
   { location }: ResolvedInput,
   image: ResolvedImage,
   policy: PreparedPolicy,
   source: SignatureSource,
   signal: AbortSignal,
-): Promise<VerifiedSignature> {
+): Promise<VerifiedSignature | BuildError> {
   try {
     signal.throwIfAborted();
     return await verifyImage(source, image, policy, signal);
@@ -110,6 +134,6 @@ async function verifyInput(
       error.code === 'VerificationFailed'
         ? error.message
         : `${what}: its signatures cannot be read: ${error.message}`;
-    throw new BuildError('verify', 'InputVerificationFailed', `${location}: ${message}`, { cause: error });
+    return new BuildError('verify', 'InputVerificationFailed', `${location}: ${message}`, { cause: error });
   }
 }
