@@ -1,13 +1,17 @@
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import { freeBuffer } from '../initramfs/free-buffer.ts';
 import type { ByteSum, MemberSum } from '../initramfs/member.ts';
 import type { LayerIndexer } from '../oci/layer.ts';
 import type { PartTask } from './part-file.ts';
 import { errorOf, type JoinTask, type ThreadAnswer, type ThreadRequest } from './thread-protocol.ts';
-import { YoungGarbage } from './young-garbage.ts';
 
 /** Bytes of a blob that are handed over at once, and how many such buffers a layer has under way. */
 const BUFFER_BYTES = 256 * 1024;
 const BUFFERS = 3;
+
+/** A received chunk of fewer bytes may share its buffer with others, and is not worth being freed. */
+const FREED_BYTES = 16 * 1024;
 
 type Result = Extract<ThreadAnswer, { kind: 'part' | 'layer' | 'join' }>;
 
@@ -19,16 +23,19 @@ interface Task {
   wake: () => void;
 }
 
-/** The other end of a build's thread (thread.ts). It begins with the first task. */
+/** The other end of a build's thread (thread.ts). */
 export class BuildThread implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #tasks = new Map<number, Task>();
-  #worker: Worker | undefined;
-  readonly #garbage = new YoungGarbage();
+  readonly #worker: Worker;
   #count = 0;
 
   constructor(signal: AbortSignal) {
+    signal.throwIfAborted();
+    // In both threads: a build remembers what it reads of files, so room for what is young would only hold garbage.
+    setFlagsFromString('--semi-space-growth-factor=1');
     this.#signal = signal;
+    this.#worker = this.#start();
   }
 
   /** Writes a part to its file. Throws what writing throws, and the signal's reason when it is aborted. */
@@ -71,7 +78,7 @@ export class BuildThread implements AsyncDisposable {
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#worker.terminate();
   }
 
   async #handOver(
@@ -99,7 +106,7 @@ export class BuildThread implements AsyncDisposable {
         at += part.length;
         if (used === BUFFER_BYTES) flush();
       }
-      this.#garbage.dropped(chunk.length);
+      freeReceived(chunk);
     }
     flush();
     this.#send({ kind: 'end', id });
@@ -120,7 +127,6 @@ export class BuildThread implements AsyncDisposable {
 
   #begin(): { readonly id: number; readonly task: Task; readonly result: Promise<Result> } {
     this.#signal.throwIfAborted();
-    this.#worker ??= this.#start();
     this.#count += 1;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const task: Task = { resolve, reject, buffers: [], wake: () => undefined };
@@ -131,7 +137,7 @@ export class BuildThread implements AsyncDisposable {
   #send(request: ThreadRequest): void {
     const transfer = request.kind === 'chunk' ? [request.buffer] : [];
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-    this.#worker?.postMessage(request, transfer);
+    this.#worker.postMessage(request, transfer);
   }
 
   #start(): Worker {
@@ -172,4 +178,10 @@ export class BuildThread implements AsyncDisposable {
       task.wake();
     }
   }
+}
+
+/** Frees a chunk that was copied, unless more of its buffer is still to be read: the garbage collector would let it lie. */
+function freeReceived(chunk: Uint8Array): void {
+  const { buffer, byteOffset, length } = chunk;
+  if (length >= FREED_BYTES && byteOffset + length === buffer.byteLength) freeBuffer(chunk);
 }

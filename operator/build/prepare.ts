@@ -1,5 +1,6 @@
 import { type ImagePlan, type KernelStep, planImage } from '../linuxkit/plan.ts';
 import type { LinuxKitConfig } from '../linuxkit/schema.ts';
+import { asksForTrust } from '../linuxkit/trust.ts';
 import type { SignatureSource } from '../oci/signatures/discover.ts';
 import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import type { ImageSource } from '../oci/source.ts';
@@ -12,7 +13,6 @@ import type { ReportProgress } from './progress.ts';
 import type { Architecture, BuildRecord, BuildStep, Compression } from './record.ts';
 import { type ResolvedInputs, resolveInputs } from './resolve.ts';
 import { imageLocations } from './sources.ts';
-import { policyFor, verifyInputs } from './verification.ts';
 
 /** What is built: the same inputs give byte-identical kernels and initrds. */
 export interface BuildInput {
@@ -62,20 +62,25 @@ export interface PreparedBuild {
 export async function prepareBuild(input: BuildInput, environment: BuildEnvironment): Promise<PreparedBuild> {
   const { signal, workFolder } = environment;
   const steps = new Steps(environment);
+  const { trust } = input.config;
+  const unverified = !asksForTrust(trust) && input.verification === undefined;
+  // Sigstore's libraries take longer to load than all else that a build without trust does until here.
+  const verification = unverified ? undefined : await import('./verification.ts');
   const { plan, kernel, policy, added } = await steps.run('configure', async () => {
     const planned = planImage(input.config);
     const { kernel } = planned;
     if (kernel === undefined)
       throw invalid('kernel.image is required: without a kernel there is nothing to boot');
-    const policy = policyFor(input.config.trust, input.verification);
+    const policy = verification?.policyFor(trust, input.verification);
     const files = await readAddedFiles(planned.files, input.files, { folder: workFolder, signal });
     return { plan: planned, kernel, policy, added: files };
   });
   const resolved = await steps.run('resolve', () =>
     resolveInputs(imageLocations(plan), { ...input, ...environment }),
   );
-  const images = await steps.run('verify', () =>
-    verifyInputs(input.config.trust, policy, resolved, environment),
+  const images = await steps.run(
+    'verify',
+    async () => verification?.verifyInputs(trust, policy, resolved, environment) ?? resolved,
   );
   const hash = inputsHash({ ...input, images: images.inputs, files: added.sums });
   return { input, environment, plan, kernel, images, added, hash, steps };

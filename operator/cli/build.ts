@@ -5,7 +5,6 @@ import { BuildError, buildErrorOf } from '../build/failure.ts';
 import { type BuildResult, buildPrepared } from '../build/pipeline.ts';
 import { prepareBuild } from '../build/prepare.ts';
 import type { Architecture } from '../build/record.ts';
-import { buildTar } from '../build/tar/build-tar.ts';
 import { messageOf } from '../errors.ts';
 import { formatProblem, LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { type LinuxKitSource, parseLinuxKitFiles } from '../linuxkit/parse.ts';
@@ -162,7 +161,10 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
     const formats = new Set(flags.format ?? config.outputs?.map(({ format }) => format) ?? []);
     if (formats.size === 0) formats.add('kernel+initrd');
     const result = formats.has('kernel+initrd') ? await buildPrepared(prepared) : undefined;
-    const tar = formats.has('tar') ? await buildTar(prepared) : undefined;
+    // Loaded where it is wanted: it brings with it what makes initrds.
+    const tar = formats.has('tar')
+      ? await (await import('../build/tar/build-tar.ts')).buildTar(prepared)
+      : undefined;
     await output.accept({ result, tar });
     if (flags.quiet) return;
     const seconds = `${((performance.now() - begun) / 1000).toFixed(1)} s`;

@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile } from 'n
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
-import { EVIDENCE_FILES } from '../build/evidence/evidence.ts';
 import type { BuildResult } from '../build/pipeline.ts';
 import type { BuildRecord } from '../build/record.ts';
-import { TAR_FILES, type TarResult } from '../build/tar/build-tar.ts';
+import { EVIDENCE_FILES, TAR_FILES } from '../build/result-files.ts';
+import type { TarResult } from '../build/tar/build-tar.ts';
 import { CodedError } from '../errors.ts';
 import { isDigest } from '../oci/types.ts';
 import { parseBuildRecord } from '../storage/build-record.ts';

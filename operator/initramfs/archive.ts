@@ -29,7 +29,7 @@ export type Sink = (bytes: Uint8Array) => Promise<void>;
 /** Bytes handed on at a time, of an archive that is not handed on whole. */
 export const CHUNK_SIZE = 1024 * 1024;
 /** Largest archive, in bytes, that is put together in memory and handed on in one piece. */
-export const WHOLE_SIZE = 16 * 1024 * 1024;
+export const WHOLE_SIZE = 8 * 1024 * 1024;
 
 /** A run of an arranged list: what one archive holds of it. */
 export interface EntryRun {

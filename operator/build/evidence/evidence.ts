@@ -4,13 +4,12 @@ import type { AddedFiles } from '../added-files.ts';
 import type { BuildInput } from '../prepare.ts';
 import type { BuildRecord } from '../record.ts';
 import type { ResolvedInputs } from '../resolve.ts';
+import type { EVIDENCE_FILES } from '../result-files.ts';
 import { copyToFile, type WorkFile } from '../work-file.ts';
 import { type AttestationSource, fetchInputSboms, type InputSboms } from './input-sboms.ts';
 import { formatProvenance, type ProvenanceInput, provenanceStatement } from './provenance.ts';
 import { formatSpdx, type SbomArtifact, type SbomInput, spdxDocument } from './spdx.ts';
 
-/** Files that say what an artifact is made of and how, by their names in it. */
-export const EVIDENCE_FILES = ['sbom.spdx.json', 'provenance.json'] as const;
 export type Evidence = Readonly<Record<(typeof EVIDENCE_FILES)[number], WorkFile>>;
 
 /** An image of the build, once for each digest and repository, with all its uses and its own SBOMs. */

@@ -20,14 +20,12 @@ import { type ImageTree, nodeBytes } from '../image-tree.ts';
 import { OpenTrees } from '../open-trees.ts';
 import type { PreparedBuild, StepSeconds } from '../prepare.ts';
 import { Pulls } from '../pulls.ts';
+import type { TAR_FILES } from '../result-files.ts';
 import { memberSources } from '../sources.ts';
 import { sumOf } from '../sum.ts';
 import { copyToFile, createFile, type WorkFile } from '../work-file.ts';
 import { type LocatedSection, writeTar } from './archive.ts';
 import { imageSections } from './sections.ts';
-
-/** Name of the archive in the output, and of what says how it was made. */
-export const TAR_FILES = ['image.tar', 'image.tar.provenance.json'] as const;
 
 export interface TarResult {
   /** In the work folder. */
