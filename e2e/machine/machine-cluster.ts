@@ -161,6 +161,11 @@ export class MachineCluster implements AsyncDisposable {
     return this.events.filter((event) => event.name === name).map((event) => event.reason);
   }
 
+  /** Waits until that was told of a machine: events come after the status that they tell of. */
+  async untilTold(reason: string, name = 'web'): Promise<void> {
+    await this.until(`${reason} to be told`, () => this.told(name).includes(reason));
+  }
+
   /** Pods run, and are ready at once, unless their boot image is said to be broken. */
   async #playKubelet(): Promise<void> {
     const { signal } = this;

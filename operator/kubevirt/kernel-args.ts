@@ -28,11 +28,17 @@ export function kernelArguments(artifact: Artifact, appended: string | undefined
   return [...all, ...init].join(' ');
 }
 
-/** What is wrong with a command line, if anything: longer ones boot into silence, and nobody reports it. */
-export function kernelArgumentsProblem(text: string): string | undefined {
-  const size = Buffer.byteLength(text);
-  if (size > KERNEL_ARGS_LIMIT) {
-    return `the kernel command line has ${size} bytes with the image's own part; the kernel reads at most ${KERNEL_ARGS_LIMIT}`;
-  }
-  return undefined;
+/** What EFI firmware appends to the command line of a kernel that it is given with an initrd. */
+const BY_FIRMWARE = ' initrd=initrd';
+
+/**
+ * What is wrong with a command line, if anything: longer ones boot into silence, and nobody reports it. `efi` says
+ * that the guest is started by EFI firmware, as all of arm64 are.
+ */
+export function kernelArgumentsProblem(text: string, efi: boolean): string | undefined {
+  const added = efi ? BY_FIRMWARE : '';
+  const size = Buffer.byteLength(text + added);
+  if (size <= KERNEL_ARGS_LIMIT) return undefined;
+  const also = efi ? ` and the firmware's${added}` : '';
+  return `the kernel command line has ${size} bytes with the image's own part${also}; the kernel reads at most ${KERNEL_ARGS_LIMIT}`;
 }

@@ -24,6 +24,14 @@ describe('refused with field and reason', () => {
       /^spec\.kernelArgs: .* 2054 bytes .* at most 2047$/,
     ],
     [
+      'one that is too long once EFI firmware has added to it',
+      {
+        kernelArgs: 'a'.repeat(2047 - 'console=ttyS0 '.length),
+        template: { spec: { domain: { firmware: { bootloader: { efi: { secureBoot: false } } } } } },
+      },
+      /^spec\.kernelArgs: .* 2061 bytes .* the firmware's initrd=initrd; .* at most 2047$/,
+    ],
+    [
       'too little memory for the image',
       { memory: '100Mi' },
       /^spec\.memory: 100Mi cannot hold this image: .* at least 156Mi$/,

@@ -39,7 +39,8 @@ export function renderProblems(
       'status.artifact.bootImage.reference of the image',
       bootReferenceProblem(bootReference(artifact, options)),
     );
-  invalid('spec.kernelArgs', kernelArgumentsProblem(kernelArguments(artifact, spec.kernelArgs)));
+  const efi = artifact.architecture === 'arm64' || asksForEfi(spec.template?.spec);
+  invalid('spec.kernelArgs', kernelArgumentsProblem(kernelArguments(artifact, spec.kernelArgs), efi));
   if (spec.memory !== undefined) invalid('spec.memory', guestMemoryProblem(spec.memory, artifact));
   if (spec.instancetype !== undefined && instanceMemory !== undefined) {
     const problem = guestMemoryProblem(instanceMemory, artifact);
@@ -66,4 +67,14 @@ export function renderProblems(
     }
   }
   return problems;
+}
+
+/** Whether `domain.firmware.bootloader.efi` is there. */
+function asksForEfi(template: unknown): boolean {
+  let at = template;
+  for (const key of ['domain', 'firmware', 'bootloader', 'efi']) {
+    if (typeof at !== 'object' || at === null) return false;
+    at = (at as Readonly<Record<string, unknown>>)[key];
+  }
+  return at !== undefined && at !== null;
 }

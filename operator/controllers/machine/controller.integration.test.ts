@@ -36,6 +36,7 @@ test('without KubeVirt a machine says so', async () => {
   expect(status.conditions?.find((condition) => condition.type === 'Stalled')?.message).toContain(
     'KubeVirt has to be installed',
   );
+  await cluster.untilTold('KubeVirtMissing');
   expect(cluster.told()).toEqual(['KubeVirtMissing']);
 });
 
@@ -123,7 +124,7 @@ test('an image that cannot be pulled halts after one; a good one heals it', asyn
     message: expect.stringContaining('ImagePullBackOff') as unknown,
   });
   expect(status.currentDigest).toBe(good.digest);
-  expect(cluster.told()).toContain('MachineFailing');
+  await cluster.untilTold('MachineFailing');
   await cluster.writeImage(better);
   expect(await cluster.untilReady('UpToDate', better.digest)).toMatchObject({
     readyReplicas: 3,
@@ -169,7 +170,7 @@ test('what somebody changed by hand is brought back', async () => {
     async () => (await cluster.client.get(VIRTUAL_MACHINES, key, { signal })).spec.runStrategy === 'Always',
     { signal, timeout: 60_000 },
   );
-  await cluster.until('that to be told', () => cluster.told().includes('MachineRestored'));
+  await cluster.untilTold('MachineRestored');
   await cluster.client.delete(VIRTUAL_MACHINES, key, { signal, propagation: 'Background' });
   await waitFor(
     'another',

@@ -82,12 +82,17 @@ export class FleetModel {
     return decide(snapshot, OPTIONS, new Date(this.now));
   }
 
-  /** Decides, does it, and writes the status down. */
-  pass(snapshot: Snapshot = this.snapshot()): Decision {
+  /** Decides, does it, and writes the status down. An action after `upTo` fails: the pass ends there, nothing is written. */
+  pass(snapshot: Snapshot = this.snapshot(), upTo = Number.POSITIVE_INFINITY): Decision {
     const decision = this.decide(snapshot);
-    for (const action of decision.actions) this.apply(action);
-    this.spec = { ...this.spec, status: decision.status };
+    for (const action of decision.actions.slice(0, upTo)) this.apply(action);
+    if (decision.actions.length <= upTo) this.spec = { ...this.spec, status: decision.status };
     return decision;
+  }
+
+  /** Another process leads: what it has not read it does not know. */
+  changeLeader(): void {
+    this.#ended.clear();
   }
 
   /** Lets everything happen that happens by itself, deciding after each step, until nothing is left to do. */

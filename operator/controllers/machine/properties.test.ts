@@ -4,6 +4,7 @@ import { updatePolicy } from '../../api/machine.ts';
 import { sampleArtifact, sampleDigest, sampleMachine } from '../../kubevirt/sample.ts';
 import { FleetModel } from './fleet-model.ts';
 import { allowedDown } from './rollout.ts';
+import { FREE_SLOTS } from './slots.ts';
 
 /** What must hold of decisions whatever happens, in whatever order, with whatever policy. */
 
@@ -32,6 +33,8 @@ const event = fc.oneof(
       kind: fc.constant('decide' as const),
       machinesAge: fc.nat(4),
       instancesAge: fc.nat(4),
+      // Now and then the API server refuses something.
+      upTo: fc.constantFrom(...[0, 1, 2, 3], ...Array<number>(8).fill(Number.POSITIVE_INFINITY)),
     }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('advance' as const), index }) },
@@ -48,6 +51,11 @@ const event = fc.oneof(
       underWay: fc.constantFrom(true, true, false),
     }),
   },
+  fc.record({ kind: fc.constant('lead' as const) }),
+  fc.record({
+    kind: fc.constant('slots' as const),
+    left: fc.constantFrom(0, 1, 2, Number.POSITIVE_INFINITY),
+  }),
   fc.record({ kind: fc.constant('crash' as const), index }),
   fc.record({ kind: fc.constant('vanish' as const), index }),
   fc.record({ kind: fc.constant('wait' as const), minutes: fc.nat(3) }),
@@ -96,7 +104,14 @@ class World {
         // Each kind has its own watch. A watch may lag, but never goes back.
         this.#machines = Math.max(this.#machines, this.#copies.length - 1 - happening.machinesAge);
         this.#instances = Math.max(this.#instances, this.#copies.length - 1 - happening.instancesAge);
-        this.#decide();
+        this.#decide(happening.upTo);
+        break;
+      case 'lead':
+        this.#machines = this.#instances = this.#copies.length - 1;
+        model.changeLeader();
+        break;
+      case 'slots':
+        model.slots = { ...FREE_SLOTS, cluster: happening.left };
         break;
       case 'advance':
         model.advance(`web-${happening.index}`);
@@ -158,7 +173,7 @@ class World {
   }
 
   /** One pass over what informers have told, with the checks of every pass. */
-  #decide(): void {
+  #decide(upTo = Number.POSITIVE_INFINITY): void {
     const { model } = this;
     const virtualMachines = this.#copies[this.#machines]?.virtualMachines ?? [];
     const instances = this.#copies[this.#instances]?.instances ?? [];
@@ -169,7 +184,7 @@ class World {
         .filter((vm) => vm.metadata.annotations?.['linuxkit.dev/detached'] === 'true')
         .map((vm) => vm.metadata.name),
     );
-    const decision = model.pass(snapshot);
+    const decision = model.pass(snapshot, upTo);
 
     // As far as informers have told: of a guest that died since, nobody can know.
     const seen = new Map(
@@ -214,6 +229,7 @@ class World {
       }
     }
     const serving = taken.filter(serves);
+    expect(serving.length).toBeLessThanOrEqual(model.slots.cluster);
     if (serving.length > 0) expect(down + serving.length).toBeLessThanOrEqual(allowedDown(model.spec));
     // A failure is written down, and nothing else done.
     const failed = decision.status.failedRevision;
@@ -229,6 +245,20 @@ class World {
         if (revision === failed.name && failed.rolledBackTo !== undefined) expect(earlier).toBe(failed.name);
       }
     }
+  }
+}
+
+/** At rest, all run what is wanted, wherever something can be wanted and works. */
+function expectArrived({ spec, broken, machines, names, revisions }: FleetModel): void {
+  const { targetRevision, failedRevision } = spec.status ?? {};
+  const { strategy, partition } = updatePolicy(spec.spec);
+  const digest = [...revisions.values()].find(({ name }) => name === targetRevision)?.artifact.digest;
+  if (strategy !== 'RollingUpdate' || partition > 0 || failedRevision?.halted === true) return;
+  if (digest === undefined || broken.has(digest)) return;
+  for (const name of names) {
+    const machine = machines.get(name);
+    if (machine?.vm.metadata.annotations?.['linuxkit.dev/detached'] === 'true') continue;
+    expect(machine?.guest?.template.metadata?.annotations?.['linuxkit.dev/revision']).toBe(targetRevision);
   }
 }
 
@@ -264,6 +294,7 @@ describe('whatever happens in whatever order', () => {
           })();
           model.annotate({});
           model.respecify({ runStrategy: strategy });
+          model.slots = FREE_SLOTS;
           // At rest though digests may be broken: time alone brings nothing after the last deadline.
           for (const name of model.machines.keys()) model.migrate(name, false);
           for (let round = 0; round < 10; round += 1) {
@@ -272,6 +303,7 @@ describe('whatever happens in whatever order', () => {
           }
           model.now += 60 * MINUTE;
           expect(model.settle().flatMap(({ actions }) => actions)).toEqual([]);
+          expectArrived(model);
 
           model.broken.clear();
           for (const name of model.machines.keys())
@@ -293,6 +325,37 @@ describe('whatever happens in whatever order', () => {
         },
       ),
       { numRuns: 80 },
+    );
+  });
+
+  test('a digest that does not boot is tried by no more than may be down, whatever is down already', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        policy,
+        fc.array(fc.nat(6), { maxLength: 6 }),
+        fc.array(fc.nat(6), { maxLength: 3 }),
+        fc.array(fc.nat(6), { maxLength: 60 }),
+        (replicas, update, crashed, vanished, order) => {
+          const { model } = new World(replicas, { ...update, strategy: 'RollingUpdate', partition: 0 });
+          for (const which of crashed) model.crash(`web-${which}`);
+          for (const which of vanished) model.machines.delete(`web-${which}`);
+          model.artifact = sampleArtifact({}, 'b');
+          model.broken.add(sampleDigest('b'));
+          const visitors = new Set<string>();
+          const look = (): void => {
+            model.pass();
+            for (const name of model.names) if (model.digest(name) === sampleDigest('b')) visitors.add(name);
+          };
+          for (const which of [...order, ...Array.from({ length: 120 }, (_, step) => step % replicas)]) {
+            look();
+            model.advance(`web-${which}`);
+            model.now += 5000;
+          }
+          expect(visitors.size).toBeLessThanOrEqual(allowedDown(model.spec));
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 

@@ -59,8 +59,7 @@ test('an image that does not come up is left for the one before, and stays left'
   const spec = { replicas: 3, terminationGracePeriodSeconds: 0, update: { progressDeadlineSeconds: 2 } };
   await cluster.writeMachine(spec);
   await cluster.untilReady('UpToDate', good.digest);
-  // Events come after the status that they tell of.
-  await cluster.until('its start to be told', () => cluster.told().includes('RolloutComplete'));
+  await cluster.untilTold('RolloutComplete');
   cluster.events.length = 0;
   const before = await cluster.instanceUids();
   await cluster.writeImage(bad);
@@ -84,11 +83,9 @@ test('an image that does not come up is left for the one before, and stays left'
   });
   // What was in its way is told as well, if the node has said so by then.
   expect(status.failedRevision?.message).toMatch(/^web-2 did not become ready with web-[0-9a-f]{10}/);
-  expect(cluster.told().filter((reason) => reason.startsWith('Roll'))).toEqual([
-    'RolloutStarted',
-    'RolledBack',
-    'RolledBack',
-  ]);
+  const rollouts = (): readonly string[] => cluster.told().filter((reason) => reason.startsWith('Roll'));
+  await cluster.until('the way back to be told', () => rollouts().length === 3);
+  expect(rollouts()).toEqual(['RolloutStarted', 'RolledBack', 'RolledBack']);
   // The others were never touched, and what failed is not tried again.
   const after = await cluster.instanceUids();
   expect(['web-0', 'web-1'].map((name) => after.get(name))).toEqual(
@@ -233,6 +230,7 @@ test('a detached machine is left alone until it is not any more', async () => {
     signal,
     timeout: 60_000,
   });
+  await cluster.untilTold('MachineAttached');
   const detachments = cluster.told().filter((reason) => reason.endsWith('tached'));
   expect(detachments).toEqual(['MachineDetached', 'MachineAttached']);
 });

@@ -31,10 +31,10 @@ export interface Moves {
  * those that serve, the highest ordinal goes first.
  *
  * One that is down anyway costs nothing, and a machine stuck on a bad digest comes back in no
- * other way: all of those are moved at once. But not while as many as may be down are on their way to
- * a revision that was never seen to work and have not arrived: it may be the bad one, and a machine
- * that is down for a moment comes back with what it had. So a revision that does not come up takes what
- * `maxUnavailable` allows, and halts there.
+ * other way: all of those are moved at once to a revision that has come up somewhere. One that was never seen
+ * to work is tried by as many as may be down: it may be the bad one, and a machine that is down for a moment
+ * comes back with what it had. So a revision that does not come up takes what `maxUnavailable` allows, and
+ * halts there.
  *
  * The window and the slots hold back machines that serve. A restart that was asked for does not wait for
  * the window.
@@ -50,14 +50,19 @@ export function chooseMoves(machine: LinuxKitMachine, members: readonly Member[]
   if (machine.spec.runStrategy === 'Halted') return { restart: outdated, stage: [], waitsFor: undefined };
   const allowed = allowedDown(machine);
   const underWay = counted.filter((member) => (member.staged || member.updated) && isDown(member)).length;
-  const mayTry = bounds.proven || underWay < allowed;
+  const works = bounds.proven || bounds.goingBack || counted.some(isUp);
+  const tries = works ? outdated.length : Math.max(0, allowed - underWay);
 
-  const free = outdated.filter(
-    (member) =>
-      !member.available &&
-      (member.staged || mayTry) &&
-      (strategy !== 'OnRestart' || bounds.goingBack || isStuck(member)),
+  const down = outdated.filter(
+    (member) => !member.available && (strategy !== 'OnRestart' || bounds.goingBack || isStuck(member)),
   );
+  const free = [
+    ...down.filter(({ staged }) => staged),
+    ...down
+      .filter(({ staged }) => !staged)
+      .sort((a, b) => b.ordinal - a.ordinal)
+      .slice(0, tries),
+  ];
   const due = outdated.filter(
     (member) => member.available && (strategy !== 'OnRestart' || member.restartDue),
   );
@@ -79,6 +84,11 @@ export function chooseMoves(machine: LinuxKitMachine, members: readonly Member[]
 function waitsFor(window: boolean, slot: boolean): Moves['waitsFor'] {
   if (slot) return 'slot';
   return window ? 'window' : undefined;
+}
+
+/** Runs what is wanted, and has for long enough. */
+function isUp(member: Member): boolean {
+  return member.updated && member.available;
 }
 
 export function isDown(member: Member): boolean {
@@ -118,7 +128,7 @@ export function makeWithTarget(
   if (failed?.halted === true) return new Set();
   const { partition } = updatePolicy(machine.spec);
   const fit = failed === undefined ? missing.filter((member) => member.ordinal >= partition) : missing;
-  if (proven || members.some((member) => member.updated && member.available)) return new Set(fit);
+  if (proven || members.some(isUp)) return new Set(fit);
   const trying = members.filter((member) => (member.staged || member.updated) && isDown(member)).length;
   return new Set(fit.slice(0, Math.max(0, allowedDown(machine) - trying - moves.restart.length)));
 }
