@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { planBundles } from '../linuxkit/bundle.ts';
 import type { ImagePlan, KernelStep } from '../linuxkit/plan.ts';
@@ -7,6 +6,7 @@ import { LayerStore } from '../oci/layer-store.ts';
 import { type Assembled, assemble } from './assembly.ts';
 import { BuildThread } from './build-thread.ts';
 import { beginInputSboms, type Evidence, evidenceInputs, writeEvidence } from './evidence/evidence.ts';
+import { chunkBuffer, fileChunks } from './file-chunks.ts';
 import { type GeneratedEntry, generatedEntries } from './generated.ts';
 import { artifactDigest, contentSum } from './identity.ts';
 import { MemberCache } from './member-cache.ts';
@@ -138,5 +138,5 @@ function withEvidence(record: BuildRecord, evidence: Evidence): BuildRecord {
 }
 
 function kernelLayer({ path, size }: WorkFile): Promise<BootLayer> {
-  return bootLayer('kernel', size, createReadStream(path));
+  return bootLayer('kernel', size, fileChunks({ path, size }, chunkBuffer()));
 }

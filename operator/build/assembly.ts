@@ -8,8 +8,10 @@ import { kernelKey, kernelPart } from './kernel-part.ts';
 import { cachedMember, makeLastMember, makeMember, memberHash, NO_ADJUSTMENT } from './member.ts';
 import { OpenTrees } from './open-trees.ts';
 import { type Adjustment, type IndexEntry, overlay, type TreeLayer } from './overlay.ts';
+import { PLACED_AT_ONCE, pulledBytes, pullOrder } from './pull-order.ts';
 import type { Compression } from './record.ts';
 import { factsKey, joinedDatabases, treeFacts } from './root-facts.ts';
+import { Slots } from './slots.ts';
 import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
 import { parseKernelFacts, parseMemberFacts, parseTreeFacts, type TreeFacts } from './tree-facts.ts';
 import type { WorkFile } from './work-file.ts';
@@ -54,10 +56,13 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
     laid.adjustments[layers.findIndex((layer) => layer.source === source)] ?? NO_ADJUSTMENT;
 
   const outside = (path: string): boolean => isDirectory(laid.get(path));
+  const placed = new Slots(PLACED_AT_ONCE);
   const make = (source: MemberSource): Promise<InitrdMember> => {
     const adjustment = adjustmentOf(source);
     const hash = memberHash(source, adjustment, compression);
-    return makeMember(source, hash, { adjustment, compression, trees, outside }, environment);
+    const options = { adjustment, compression, trees, outside };
+    const made = (): Promise<InitrdMember> => makeMember(source, hash, options, environment);
+    return source.place === '' ? made() : placed.run(pulledBytes(source), made);
   };
   const sources: readonly MemberSource[] = [input.kernel, ...input.trees];
   const members = await Promise.all(
@@ -88,7 +93,7 @@ function isDirectory(type: IndexEntry['type'] | undefined): boolean {
   return type === 'directory' || type === 'implied';
 }
 
-/** Begins to pull the images that nothing in the cache can stand for. */
+/** Begins to pull images that nothing in the cache can stand for. */
 async function announceMissing(
   input: AssemblyInput,
   trees: OpenTrees,
@@ -108,8 +113,7 @@ async function announceMissing(
   };
   const sources: readonly MemberSource[] = [input.kernel, ...input.trees];
   const missing = await Promise.all(sources.map(async (source) => !(await known(source))));
-  // In their order, so that what is written first arrives first.
-  sources.filter((_, index) => missing[index]).forEach((source) => trees.announce(source));
+  pullOrder(sources.filter((_, index) => missing[index])).forEach((source) => trees.announce(source));
 }
 
 /** Facts of all trees at the root, and of those in whose folder something else is put. */

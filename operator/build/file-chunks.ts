@@ -70,3 +70,31 @@ export function joinFiles(path: string, files: readonly SizedFile[]): ByteSum {
   }
   return { size, sha256: hash.digest('hex') };
 }
+
+/**
+ * Copies `size` bytes of an open file, from `offset` on, to a new file at `path`, and sums them: without the
+ * event loop, as {@link fileChunks}. Throws {@link FileChangedError}.
+ */
+export function copyRange(
+  from: { readonly descriptor: number; readonly offset: number; readonly size: number },
+  path: string,
+): ByteSum {
+  const hash = createHash('sha256');
+  const buffer = chunkBuffer();
+  const output = openSync(path, 'wx');
+  let copied = 0;
+  try {
+    while (copied < from.size) {
+      const wanted = Math.min(buffer.length, from.size - copied);
+      const read = readSync(from.descriptor, buffer, 0, wanted, from.offset + copied);
+      if (read === 0) throw new FileChangedError('FileChanged', `${path} ends after ${copied} bytes`);
+      const bytes = buffer.subarray(0, read);
+      hash.update(bytes);
+      for (let at = 0; at < read; ) at += writeSync(output, bytes, at);
+      copied += read;
+    }
+  } finally {
+    closeSync(output);
+  }
+  return { size: copied, sha256: hash.digest('hex') };
+}

@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { CodedError } from '../errors.ts';
 import type { KernelStep } from '../linuxkit/plan.ts';
 import type { FileTree, RegularFileNode } from '../oci/file-tree.ts';
@@ -17,11 +18,7 @@ export interface KernelImage {
 }
 
 /** Finds the parts by name at the root of the image. Throws {@link KernelImageError} for one that is missing. */
-export async function openKernelImage(
-  tree: FileTree,
-  step: KernelStep,
-  image: ResolvedImage,
-): Promise<KernelImage> {
+export function openKernelImage(tree: FileTree, step: KernelStep, image: ResolvedImage): KernelImage {
   const binary = step.binaries
     .map((name) => regularFile(tree, name, image))
     .find((node) => node !== undefined);
@@ -34,7 +31,7 @@ export async function openKernelImage(
   return {
     binary,
     ...(ucode === undefined ? {} : { ucode }),
-    ...(archive === undefined ? {} : { modules: await readModules(archive, image) }),
+    ...(archive === undefined ? {} : { modules: readModules(archive, image) }),
   };
 }
 
@@ -57,14 +54,25 @@ function missing(image: ResolvedImage, name: string, field: string): KernelImage
 /** Read at a time, in bytes: some headers, or one and the beginning of a module. */
 const HEADER_BYTES = 4096;
 
-/** The archive lies in the spool of its layer: its files are read from there, never copied. */
-async function readModules(archive: RegularFileNode, image: ResolvedImage): Promise<FileTree> {
+/**
+ * The archive lies in the spool of its layer: its files are read from there, never copied. The spool was written a
+ * moment ago and is in memory, and members of other images wait for what is found: nothing is waited for here.
+ */
+function readModules(archive: RegularFileNode, image: ResolvedImage): FileTree {
   const indexer = new TarIndexer(`${archive.path} of kernel image ${image.digest}`);
   const { spool, offset } = archive.body;
+  const buffer = Buffer.alloc(HEADER_BYTES);
   for (let at = 0; at < archive.size; ) {
-    const length = Math.min(HEADER_BYTES, archive.size - at);
-    for await (const bytes of spool.read(offset + at, length)) indexer.push(bytes);
-    at += length;
+    const read = readSync(
+      spool.descriptor,
+      buffer,
+      0,
+      Math.min(HEADER_BYTES, archive.size - at),
+      offset + at,
+    );
+    if (read === 0) break;
+    indexer.push(buffer.subarray(0, read));
+    at += read;
     at += indexer.passOver(archive.size - at);
   }
   indexer.end();

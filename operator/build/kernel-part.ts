@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import type { ByteSum } from '../initramfs/member.ts';
 import type { RegularFileNode } from '../oci/file-tree.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
+import { copyRange } from './file-chunks.ts';
 import { hashOf } from './identity.ts';
 import { indexOf, nodeBytes } from './image-tree.ts';
 import type { InitrdMember } from './initrd.ts';
@@ -99,8 +100,13 @@ async function fromImage(
   environment: AssemblyEnvironment,
 ): Promise<KernelPart> {
   const { kernel, tree } = await trees.openKernel(source);
-  const { cache, folder, signal } = environment;
-  const binary = await copyToFile(join(folder, 'kernel'), nodeBytes(kernel.binary), signal);
+  const { cache, folder } = environment;
+  const path = join(folder, 'kernel');
+  const { body, size } = kernel.binary;
+  const binary = {
+    path,
+    ...copyRange({ descriptor: body.spool.descriptor, offset: body.offset, size }, path),
+  };
   const microcode = kernel.ucode === undefined ? undefined : await copyMicrocode(kernel.ucode, environment);
   const index = indexOf(tree);
   const facts: KernelFacts = {

@@ -8,6 +8,7 @@ import { shown } from '../initramfs/error.ts';
 import { deviceOf, type MemberSum } from '../initramfs/member.ts';
 import { formatReference } from '../oci/reference.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
+import { collectGarbage } from './garbage.ts';
 import { hashOf } from './identity.ts';
 import { adjust } from './image-tree.ts';
 import type { InitrdMember, InitrdPart } from './initrd.ts';
@@ -78,8 +79,9 @@ export async function makeMember(
   environment: AssemblyEnvironment,
 ): Promise<InitrdMember> {
   const { adjustment, compression, trees } = options;
-  const { tree } = await (source.kind === 'kernel' ? trees.openKernel(source) : trees.open(source));
-  const entries = arrange(adjust(tree.entries, adjustment), options.outside);
+  const entries = arrange(adjust(await entriesOf(source, trees), adjustment), options.outside);
+  trees.forget(source);
+  if (entries.length > MANY_ENTRIES) collectGarbage();
   warnOfAttributes(source.name, entries, environment.report);
   // Not the location: the same image at another place of the list is the same member.
   const place = `${source.kind} ${source.place} ${source.image.digest}`;
@@ -94,6 +96,14 @@ export async function makeMember(
     member.parts.map(({ file }) => linkableSource(file)),
   );
   return member;
+}
+
+/** From so many entries on, what was made on the way to them is worth being looked for. */
+const MANY_ENTRIES = 10_000;
+
+async function entriesOf(source: MemberSource, trees: OpenTrees): Promise<readonly Entry[]> {
+  const { tree } = await (source.kind === 'kernel' ? trees.openKernel(source) : trees.open(source));
+  return tree.entries;
 }
 
 /** Files that are named in a warning; of others the number is told. */
@@ -155,7 +165,9 @@ async function writeParts(
   const { compression } = options;
   const parts = await Promise.all(
     runs.map((run) =>
-      slots.run(run.size, async () => {
+      // A file too large to be divided goes first, since nothing helps it at the end. Of all others those that came
+      // first, so that their members are done and their images can go.
+      slots.run(run.size > PART_SIZE ? run.size : 0, async () => {
         const path = join(folder, `part-${randomUUID()}`);
         const trailer = options.trailer && run === runs.at(-1);
         const sum = await write({ run, device, trailer, compression, path });

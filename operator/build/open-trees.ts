@@ -56,10 +56,15 @@ export class OpenTrees implements AsyncDisposable {
 
   openKernel(source: KernelSource): Promise<OpenKernel> {
     return this.#open(source, async (files) => {
-      const kernel = await openKernelImage(files, source.step, source.image);
+      const kernel = openKernelImage(files, source.step, source.image);
       const none: ImageTree = { entries: [], implied: new Set() };
       return { files, kernel, tree: kernel.modules === undefined ? none : plainTree(kernel.modules) };
     });
+  }
+
+  /** Forgets what is known of the image's files; those that were asked for can still be read. */
+  forget(source: MemberSource): void {
+    this.#opened.delete(source);
   }
 
   /** Lets go of the image; what was read of it must not be used any more. */

@@ -73,7 +73,7 @@ export function bootLayerSize({ header, objectSize, zeros }: BootLayerFrame): nu
 export async function bootLayer(
   file: BootFile,
   objectSize: number,
-  content: AsyncIterable<Uint8Array>,
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<BootLayer> {
   const frame = bootLayerFrame(file, objectSize);
   const hash = createHash('sha256').update(frame.header);
