@@ -33,7 +33,7 @@ export function mountSource(source: string, options: readonly string[], volumes:
   if (source.startsWith('/')) return source;
   const volume = volumes.get(source);
   if (volume === undefined) throw new InvalidSetting(`volume ${source} is not defined in volumes`);
-  // The first of the two words decides, as for LinuxKit's own tool.
+  // The first of the two words decides, whatever other options stand beside it.
   const access = options.find((option) => option === 'ro' || option === 'rw');
   if (volume.readonly && access !== 'ro') {
     throw new InvalidSetting(`volume ${source} is read-only: mount it with the option ro`);

@@ -72,7 +72,7 @@ export class Composer {
   #counted<N extends YamlNode>(node: N, added = 1): N {
     this.#nodes += added;
     if (this.#nodes > MAX_NODES) {
-      const message = `the document has more than ${MAX_NODES} nodes, aliases expanded`;
+      const message = `the document has more nodes than MAX_NODES (${MAX_NODES}), aliases expanded`;
       throw new LinuxKitConfigError([{ path: '', source: this.#source, message }]);
     }
     return node;

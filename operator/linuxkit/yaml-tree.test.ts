@@ -79,7 +79,7 @@ describe('refuses', () => {
           .join(',')}]`,
       );
     expect(problemsOf(lines.join('\n'))).toEqual([
-      'x.yml: the document has more than 200000 nodes, aliases expanded',
+      'x.yml: the document has more nodes than MAX_NODES (200000), aliases expanded',
     ]);
   });
 
@@ -87,14 +87,14 @@ describe('refuses', () => {
     const many = Array.from({ length: 2000 }, (_, index) => `k${index}: v`).join(', ');
     const uses = Array.from({ length: 200 }, (_, index) => `m${index}: {<<: *x}`).join('\n');
     expect(problemsOf(`x: &x {${many}}\n${uses}`)).toEqual([
-      'x.yml: the document has more than 200000 nodes, aliases expanded',
+      'x.yml: the document has more nodes than MAX_NODES (200000), aliases expanded',
     ]);
   });
 
   test('deep nesting and large documents', () => {
-    expect(problemsOf('['.repeat(MAX_DEPTH + 1))[0]).toMatch(/nesting/);
+    expect(problemsOf('['.repeat(MAX_DEPTH + 1))[0]).toMatch(/nesting.*MAX_DEPTH is 50/);
     expect(problemsOf(`a: ${'ü'.repeat(MAX_DOCUMENT_BYTES / 2)}`)).toEqual([
-      `x.yml: the document is larger than ${MAX_DOCUMENT_BYTES} bytes`,
+      `x.yml: the document is larger than MAX_DOCUMENT_BYTES (${MAX_DOCUMENT_BYTES})`,
     ]);
   });
 });

@@ -14,7 +14,7 @@ export const MAX_DEPTH = 50;
 /** Throws {@link LinuxKitConfigError} with all problems found. `source` names the text in them. */
 export function readYamlTree(text: string, source: string): YamlNode {
   if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
-    throw failure(source, `the document is larger than ${MAX_DOCUMENT_BYTES} bytes`);
+    throw failure(source, `the document is larger than MAX_DOCUMENT_BYTES (${MAX_DOCUMENT_BYTES})`);
   }
   const events = readEvents(text, source);
   const documents = events.filter((event) => event.type === EVENT_ID.DOCUMENT).length;
@@ -28,7 +28,8 @@ function readEvents(text: string, source: string): readonly Event[] {
     return parseEvents(text, { maxDepth: MAX_DEPTH });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    const message = `not valid YAML: ${error.reason}`;
+    const deep = /nesting|depth/i.test(error.reason) ? ` (MAX_DEPTH is ${MAX_DEPTH})` : '';
+    const message = `not valid YAML: ${error.reason}${deep}`;
     const at = error.mark && new TextPositions(text).at(error.mark.position);
     throw new LinuxKitConfigError([{ path: '', source, ...at, message }]);
   }

@@ -1,5 +1,5 @@
 import { descriptor, descriptors } from './descriptor.ts';
-import { OciError } from './errors.ts';
+import { limitExceeded, OciError } from './errors.ts';
 import {
   digestAt,
   invalid,
@@ -81,9 +81,8 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   }
   const rootfs = document['rootfs'];
   const diffIds = isObject(rootfs) ? rootfs['diff_ids'] : undefined;
-  if (!isArray(diffIds) || diffIds.length > MAX_DIFF_IDS) {
-    throw invalid(name, 'its configuration lacks the list "rootfs.diff_ids", or the list is too long');
-  }
+  if (!isArray(diffIds)) throw invalid(name, 'its configuration lacks the list "rootfs.diff_ids"');
+  if (diffIds.length > MAX_DIFF_IDS) throw limitExceeded('MAX_DIFF_IDS', MAX_DIFF_IDS, name);
   const variant = document['variant'];
   return {
     architecture,
