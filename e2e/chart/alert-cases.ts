@@ -175,6 +175,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     },
     after: '9m',
     labels: { REGISTRY: '', pod: 'r', node: 'n1' },
+    also: [
+      {
+        'up{REGISTRY,pod="r",node="n1"}': '1x12',
+        'linuxkit_storage_reachable{REGISTRY,pod="r",node="n1"}': '1x2 0x10',
+      },
+    ],
     silent: [
       {
         'up{REGISTRY,pod="r",node="n1"}': '1x12',

@@ -36,3 +36,41 @@ test('dashboards and alerts ask about metrics that exist', () => {
   expect(asked.size).toBeGreaterThan(40);
   expect([...asked].filter((name) => !known.has(name))).toEqual([]);
 });
+
+/** Labels whose values are of a fixed set, or of the program and the cluster's nodes; none is the name of an object. */
+const BOUNDED = new Set([
+  'arch',
+  'code',
+  'controller',
+  // Whether it is the wanted one.
+  'digest',
+  'direction',
+  'host',
+  'kind',
+  'le',
+  'major',
+  'method',
+  'minor',
+  'name',
+  'patch',
+  'phase',
+  'priority',
+  'quantile',
+  'reason',
+  'resource',
+  'result',
+  'route',
+  'space',
+  'state',
+  'type',
+  'version',
+]);
+
+test.each([
+  ['a manager', managerMetrics],
+  ['a boot registry', registryMetrics],
+])('no metric of %s has a label without bounds', (_, metrics) => {
+  const labels = metrics().flatMap((metric) => metric.labels.map((label) => `${metric.name} ${label}`));
+  expect(labels.length).toBeGreaterThan(3);
+  expect(labels.filter((label) => !BOUNDED.has(label.split(' ')[1] ?? ''))).toEqual([]);
+});
