@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import { Agent, request } from 'undici';
@@ -510,6 +511,41 @@ describe('ArtifactServer', () => {
     const before = await serialOf();
     server.setCertificate(await certificate('second'));
     expect(await serialOf()).not.toBe(before);
+  });
+
+  it('drops no request while its certificate is replaced', async () => {
+    const path = new URL('/v1/objects/lookup', url);
+    const body = JSON.stringify({ keys: [kernelOf('x', 'db')] });
+    const headers = { authorization: 'Bearer token-of-db' };
+    const options = { allowH2: false, connections: 1, connect: { ca: caBundle } };
+    const [slow, kept] = [new Agent(options), new Agent(options)];
+    try {
+      const { promise: replaced, resolve: goOn } = Promise.withResolvers<void>();
+      async function* inTwo(): AsyncGenerator<string> {
+        yield body.slice(0, 5);
+        await replaced;
+        yield body.slice(5);
+      }
+      const underWay = request(path, {
+        method: 'POST',
+        dispatcher: slow,
+        headers,
+        body: Readable.from(inTwo()),
+      });
+      const statuses: number[] = [];
+      for (let turn = 0; turn < 5; turn += 1) {
+        server.setCertificate(await certificate(`turn-${turn}`));
+        const answer = await request(path, { method: 'POST', dispatcher: kept, headers, body });
+        await answer.body.dump();
+        const fresh = await ask(path.pathname, { token: 'token-of-db', body });
+        statuses.push(answer.statusCode, fresh.status);
+      }
+      goOn();
+      statuses.push((await underWay).statusCode);
+      expect(statuses).toEqual(Array(11).fill(200));
+    } finally {
+      await Promise.all([slow.destroy(), kept.destroy()]);
+    }
   });
 
   it('keeps a working certificate when the new one does not fit its key', async () => {
