@@ -92,7 +92,12 @@ test('the largest machine, whole', () => {
       firmware: {
         kernelBoot: {
           kernelArgs: 'console=ttyS0 quiet panic=10',
-          container: expect.objectContaining({ imagePullPolicy: 'IfNotPresent' }) as unknown,
+          container: {
+            image: `127.0.0.1:30500/default/web@${artifact.bootImage.digest}`,
+            imagePullPolicy: 'IfNotPresent',
+            kernelPath: '/boot/kernel',
+            initrdPath: '/boot/initrd.img',
+          },
         },
       },
       devices: {
@@ -181,6 +186,12 @@ describe('single differences', () => {
   const domain = (spec: Readonly<Record<string, unknown>>, from = artifact) =>
     renderVirtualMachine(sampleMachine(spec), 0, { name: 'web-1', artifact: from }, options).spec.template
       .spec;
+
+  test('arm64 has no disk by SATA, which its machine type lacks', () => {
+    const { devices } = domain(FULL_SPEC, sampleArtifact({ architecture: 'arm64' })).domain;
+    const buses = devices?.disks?.map(({ disk, cdrom }) => (disk ?? cdrom)?.bus);
+    expect(buses).toEqual(['virtio', 'scsi', 'scsi']);
+  });
 
   test('arm64 has another serial port', () => {
     const arm = sampleArtifact({ architecture: 'arm64', cmdline: { ...artifact.cmdline, text: 'quiet' } });
