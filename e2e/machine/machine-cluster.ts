@@ -11,6 +11,7 @@ import { ApiClient } from '../../operator/runtime/api-client.ts';
 import { SILENT_LOGGER } from '../../operator/runtime/logger.ts';
 import { NO_METRICS } from '../../operator/runtime/metrics.ts';
 import { NAMESPACES, PODS, type Pod } from '../../operator/runtime/resources.ts';
+import { Metrics } from '../../operator/telemetry/metrics.ts';
 import { ControlPlane } from '../cluster/control-plane.ts';
 import { applyCrd, installCrds } from '../cluster/crds.ts';
 import { reconcileAll } from '../kubevirt/controller.ts';
@@ -30,6 +31,7 @@ export class MachineCluster implements AsyncDisposable {
   readonly brokenImages = new Set<string>();
   /** Bounds on restarts; a test may set them for its time. */
   readonly limits = { cluster: 0, namespace: 0, node: 0 };
+  readonly metrics = new Metrics({ version: 'test', process: false });
   /** Of the present test. */
   namespace = '';
   reconciled = 0;
@@ -72,6 +74,7 @@ export class MachineCluster implements AsyncDisposable {
         ...NO_METRICS,
         controller: () => ({ ...NO_METRICS.controller(''), reconciled: () => void (this.reconciled += 1) }),
       },
+      machineMetrics: this.metrics.machines,
       render: { bootRegistryHost: '127.0.0.1:30500' },
       ledger: new RestartLedger(this.limits, () => caches.machines.list()),
     });

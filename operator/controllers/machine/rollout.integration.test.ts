@@ -85,6 +85,9 @@ test('an image that does not come up is left for the one before, and stays left'
   expect(status.failedRevision?.message).toMatch(/^web-2 did not become ready with web-[0-9a-f]{10}/);
   const rollouts = (): readonly string[] => cluster.told().filter((reason) => reason.startsWith('Roll'));
   await cluster.until('the way back to be told', () => rollouts().length === 3);
+  expect((await cluster.metrics.page()).body).toMatch(
+    /^linuxkit_machine_rollouts_total\{result="rolled_back"\} 1$/m,
+  );
   expect(rollouts()).toEqual(['RolloutStarted', 'RolledBack', 'RolledBack']);
   // The others were never touched, and what failed is not tried again.
   const after = await cluster.instanceUids();
