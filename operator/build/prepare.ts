@@ -64,7 +64,7 @@ export async function prepareBuild(input: BuildInput, environment: BuildEnvironm
   const steps = new Steps(environment);
   const { trust } = input.config;
   const unverified = !asksForTrust(trust) && input.verification === undefined;
-  // Sigstore's libraries take longer to load than all else that a build without trust does until here.
+  // Sigstore's libraries are loaded only where something is to be verified.
   const verification = unverified ? undefined : await import('./verification.ts');
   const { plan, kernel, policy, added } = await steps.run('configure', async () => {
     const planned = planImage(input.config);

@@ -112,7 +112,7 @@ export class FolderStore implements ObjectStore {
         await pipeline(
           source.open(),
           new VerifiedStream(source, `object ${key}`),
-          createWriteStream(incoming, { flags: 'wx' }),
+          createWriteStream(incoming, { flags: 'wx', flush: true }),
           { signal: options.signal },
         );
       }
