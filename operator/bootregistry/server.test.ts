@@ -315,6 +315,22 @@ describe('when something goes wrong', () => {
     ]);
   });
 
+  it('waits for no connection on which nothing was asked when it closes', async () => {
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const index = new ImageIndex(store, { now: () => performance.now(), log });
+    const other = new BootRegistry({ index, store, log });
+    const socket = connect(await other.listen(0, '127.0.0.1'), '127.0.0.1');
+    await once(socket, 'connect');
+    const ended = new Promise((resolve) => {
+      socket.once('close', resolve);
+    });
+    socket.on('error', () => {});
+    socket.resume();
+    await other.close();
+    await ended;
+    expect(socket.destroyed).toBe(true);
+  }, 4_000);
+
   it('stops reading from storage when the client goes away', async () => {
     const opened = Promise.withResolvers<Readable>();
     intercept = async (key, options) => {

@@ -59,6 +59,8 @@ export class BootRegistry implements AsyncDisposable {
   readonly #options: BootRegistryOptions;
   readonly #server: Server;
   readonly #answering = new WeakSet<Duplex>();
+  /** Opened ahead of a request that has not come: Node counts them among the busy ones. */
+  readonly #silent = new Set<Duplex>();
 
   constructor(options: BootRegistryOptions) {
     this.#options = options;
@@ -71,7 +73,12 @@ export class BootRegistry implements AsyncDisposable {
     });
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.timeout = IDLE_TIMEOUT_MS;
+    this.#server.on('connection', (socket) => {
+      this.#silent.add(socket);
+      socket.once('close', () => this.#silent.delete(socket));
+    });
     this.#server.on('request', (request, response) => {
+      this.#silent.delete(request.socket);
       this.#serve(request, response).catch((error: unknown) => {
         options.log.error('boot registry: an answer failed', { error });
         response.destroy();
@@ -96,6 +103,7 @@ export class BootRegistry implements AsyncDisposable {
     const closed = new Promise((resolve) => {
       this.#server.close(resolve);
     });
+    for (const socket of this.#silent) socket.destroy();
     const cut = setTimeout(() => this.#server.closeAllConnections(), CLOSE_GRACE_MS);
     await closed;
     clearTimeout(cut);

@@ -83,11 +83,13 @@ test('over ten years every client that trusts what it was told a week ago is ser
     if (next.authority !== state.authority) authorities++;
     state = next;
     told.push({ at: now, caBundle: bundleOf(state).caBundle });
-    const leaf = new X509Certificate(state.serving.certificate);
     expect(validityOf(state.serving.certificate).to).toBeGreaterThan(now);
     const issuer = state.authority.certificate;
-    for (const { caBundle } of told.slice(-7)) expect(caBundle).toContain(issuer);
-    if (day % 100 === 0) expect(leaf.verify(new X509Certificate(issuer).publicKey)).toBe(true);
+    expect(told.slice(-7).filter(({ caBundle }) => !caBundle.includes(issuer))).toEqual([]);
+    if (day % 100 === 0) {
+      const leaf = new X509Certificate(state.serving.certificate);
+      expect(leaf.verify(new X509Certificate(issuer).publicKey)).toBe(true);
+    }
   }
   expect(authorities).toBeGreaterThan(2);
 });

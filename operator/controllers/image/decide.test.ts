@@ -364,8 +364,8 @@ describe('whatever happens in whatever order', () => {
     expect(holds('Stalled') && holds('Reconciling')).toBe(false);
     if (status.build !== undefined) expect(holds('Stalled')).toBe(false);
     expect(status.observedGeneration).toBe(world.generation);
-    for (const { observedGeneration } of status.conditions ?? [])
-      expect(observedGeneration).toBe(world.generation);
+    const other = status.conditions?.filter((one) => one.observedGeneration !== world.generation) ?? [];
+    expect(other).toEqual([]);
     if (decision.verdict === 'current') expect(holds('Ready')).toBe(true);
     if (holds('Ready')) expect(status.artifact).toBeDefined();
     const starts = actions.filter(({ kind }) => kind === 'startBuild');
@@ -391,7 +391,7 @@ describe('whatever happens in whatever order', () => {
         expect(again.measures).toEqual([]);
         expect(again.actions).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -418,7 +418,7 @@ describe('whatever happens in whatever order', () => {
         expect([...world.jobs.values()].filter(({ state }) => state === 'active')).toEqual([]);
         expect(status.lastFailure).toBeUndefined();
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -438,7 +438,7 @@ describe('whatever happens in whatever order', () => {
           expect(world.status?.artifact?.digest).toBe(digest);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 });

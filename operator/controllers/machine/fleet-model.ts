@@ -55,15 +55,15 @@ export class FleetModel {
     this.spec = spec;
   }
 
-  /** What informers hold: a copy, which later changes leave as it is. */
+  /** What informers hold: virtual machines are frozen and replaced, so later changes leave it as it is. */
   copy(): Pick<Snapshot, 'virtualMachines' | 'instances'> {
     const all = [...this.machines.values()];
-    return structuredClone({
+    return {
       virtualMachines: all.map((machine) => machine.vm),
       instances: all.flatMap((machine) =>
         machine.guest === undefined ? [] : [this.#instance(machine, machine.guest)],
       ),
-    });
+    };
   }
 
   /** Of virtual machines in an old copy, those that we wrote since are read as written, as the controller does. */
@@ -229,7 +229,7 @@ export class FleetModel {
     if (machine === undefined) return;
     const { metadata } = machine.vm;
     const annotations = { ...metadata.annotations, [key]: value };
-    machine.vm = { ...machine.vm, metadata: { ...metadata, annotations } };
+    machine.vm = frozen({ ...machine.vm, metadata: { ...metadata, annotations } });
   }
 
   serves(name: string): boolean {
@@ -276,7 +276,8 @@ export class FleetModel {
       ...this.machines.get(vm.metadata.name)?.vm.metadata.annotations,
       ...vm.metadata.annotations,
     };
-    return { ...vm, metadata: { ...vm.metadata, annotations, uid, resourceVersion: String(this.#uids) } };
+    const metadata = { ...vm.metadata, annotations, uid, resourceVersion: String(this.#uids) };
+    return frozen({ ...vm, metadata });
   }
 
   #newest(copied: readonly VirtualMachineView[]): readonly VirtualMachineView[] {
@@ -286,7 +287,7 @@ export class FleetModel {
       const written = this.machines.get(name)?.vm;
       const newer =
         Number(written?.metadata.resourceVersion ?? 0) > Number(old?.metadata.resourceVersion ?? -1);
-      return (newer ? structuredClone(written) : old) ?? [];
+      return (newer ? written : old) ?? [];
     });
   }
 
@@ -321,6 +322,15 @@ export class FleetModel {
       },
     };
   }
+}
+
+/** Whoever writes into what it was given to read fails for it. */
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const member of Object.values(value)) frozen(member);
+  }
+  return value;
 }
 
 function digestOf(guest: Guest): string {

@@ -281,7 +281,7 @@ describe('whatever happens in whatever order', () => {
           for (const happening of events) world.happen(happening);
         },
       ),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 
@@ -330,7 +330,7 @@ describe('whatever happens in whatever order', () => {
           expect(model.spec.status?.failedRevision).toBeUndefined();
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   });
 
@@ -361,7 +361,7 @@ describe('whatever happens in whatever order', () => {
           expect(visitors.size).toBeLessThanOrEqual(allowedDown(model.spec));
         },
       ),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
   });
 
@@ -401,7 +401,7 @@ describe('whatever happens in whatever order', () => {
           if (!halted) expect(model.digests).toEqual(model.names.map(() => sampleDigest('a')));
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 });
