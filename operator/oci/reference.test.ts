@@ -67,7 +67,10 @@ describe('parseReference', () => {
   it('throws nothing but its own error', () => {
     fc.assert(
       fc.property(
-        fc.oneof(fc.string({ unit: fc.nat(0x10_ffff).map((point) => String.fromCodePoint(point)) }), fc.stringMatching(/^[a-z0-9.:@/[\]_-]{0,60}$/)),
+        fc.oneof(
+          fc.string({ unit: fc.nat(0x10_ffff).map((point) => String.fromCodePoint(point)) }),
+          fc.stringMatching(/^[a-z0-9.:@/[\]_-]{0,60}$/),
+        ),
         (text) => {
           try {
             parseReference(text);
