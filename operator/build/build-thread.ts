@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { freeBuffer } from '../initramfs/free-buffer.ts';
+import { endsBuffer, freeBuffer } from '../initramfs/free-buffer.ts';
 import type { ByteSum, MemberSum } from '../initramfs/member.ts';
 import type { LayerIndexer } from '../oci/layer.ts';
 import type { PartTask } from './part-file.ts';
@@ -182,6 +182,5 @@ export class BuildThread implements AsyncDisposable {
 
 /** Frees a chunk that was copied, unless more of its buffer is still to be read: the garbage collector would let it lie. */
 function freeReceived(chunk: Uint8Array): void {
-  const { buffer, byteOffset, length } = chunk;
-  if (length >= FREED_BYTES && byteOffset + length === buffer.byteLength) freeBuffer(chunk);
+  if (chunk.length >= FREED_BYTES && endsBuffer(chunk)) freeBuffer(chunk);
 }

@@ -21,7 +21,7 @@ const file = (path: string, more: Partial<FileNode> = {}): FileNode =>
   ({ ...META, type: 'file', path, size: 3, body: { spool, offset: 7 }, ...more }) as FileNode;
 const folder = (path: string, implicit = false): FileNode => ({ ...META, type: 'directory', path, implicit });
 const treeOf = (...nodes: FileNode[]): FileTree => ({
-  nodes,
+  nodes: () => nodes.values(),
   get: (path) => nodes.find((node) => node.path === path),
 });
 const paths = (entries: readonly Entry[]): string[] => entries.map(({ path }) => path).sort();

@@ -18,61 +18,76 @@ export const BOOT = 'boot';
 
 /** The image's files by LinuxKit's rules for its kind, below `place` (empty for the root). */
 export function imageTree(tree: FileTree, kind: FlattenKind, place: string): ImageTree {
-  const kept = tree.nodes.filter(({ path }) => {
+  const own = nodeEntries(tree, place, (path) => {
     const { action } = flattenAction(path);
-    return action === 'keep' || action === 'touch';
+    if (action === 'drop' || action === 'replace' || (place === '' && isBoot(path))) return 'drop';
+    return action;
   });
-  const touched = (path: string): boolean => flattenAction(path).action === 'touch';
-  const own = nodeEntries(place === '' ? outsideBoot(kept) : kept, touched);
   const has = { has: (path: string) => tree.get(path) !== undefined };
   const added = addedEntries(kind, has).flatMap((entry) =>
     entry.type === 'source' ? [] : [plannedEntry(entry)],
   );
-  return below(place, { entries: [...own.entries, ...added], implied: own.implied });
+  return { entries: own.entries.concat(moveBelow(place, added)), implied: own.implied };
 }
 
 /** All files of a tree as they are: kernel modules. */
 export function plainTree(tree: FileTree): ImageTree {
-  return nodeEntries(outsideBoot(tree.nodes), () => false);
+  return nodeEntries(tree, '', (path) => (isBoot(path) ? 'drop' : 'keep'));
 }
 
-function outsideBoot(nodes: readonly FileNode[]): readonly FileNode[] {
-  return nodes.filter(({ path }) => path !== BOOT && !path.startsWith(`${BOOT}/`));
+function isBoot(path: string): boolean {
+  return path === BOOT || path.startsWith(`${BOOT}/`);
 }
 
-function nodeEntries(nodes: readonly FileNode[], touched: (path: string) => boolean): ImageTree {
-  const entries: Entry[] = [];
+/** The nodes that stay, at their place: each becomes one object, since there are tens of thousands of them. */
+function nodeEntries(
+  tree: FileTree,
+  place: string,
+  actionOf: (path: string) => 'keep' | 'touch' | 'drop',
+): { readonly entries: Entry[]; readonly implied: ReadonlySet<string> } {
+  const entries = foldersTo(place);
+  const prefix = place === '' ? '' : `${place}/`;
   const implied = new Set<string>();
-  /** By the first path of an inode in the image, the first that is left of it. */
+  /** By the first path of a file in the image, the first that is left of it. */
   const firsts = new Map<string, string>();
-  for (const node of nodes) {
-    if (node.type === 'directory' && node.implicit) implied.add(node.path);
-    const inode = node.hardLinkTo ?? node.path;
-    const first = node.links > 1 && node.type === 'file' ? firsts.get(inode) : undefined;
-    if (first !== undefined) {
-      entries.push({ type: 'link', path: node.path, target: first });
-      continue;
+  for (const node of tree.nodes()) {
+    const action = actionOf(node.path);
+    if (action === 'drop') continue;
+    const path = prefix + node.path;
+    if (node.type === 'directory' && node.implicit) implied.add(path);
+    if (node.type === 'file' && node.links > 1) {
+      const inode = node.hardLinkTo ?? node.path;
+      const first = firsts.get(inode);
+      if (first !== undefined) {
+        entries.push({ type: 'link', path, target: first });
+        continue;
+      }
+      firsts.set(inode, path);
     }
-    firsts.set(inode, node.path);
-    entries.push(nodeEntry(node, touched(node.path) ? BUILD_TIME : node.mtime));
+    entries.push(nodeEntry(node, path, action === 'touch' ? BUILD_TIME : node.mtime));
   }
   return { entries, implied };
 }
 
-function nodeEntry(node: FileNode, mtime: number): Entry {
-  const { path, mode, uid, gid, xattrs } = node;
-  const metadata = { path, mode, uid, gid, mtime, ...(xattrs === undefined ? {} : { xattrs }) };
-  switch (node.type) {
+function nodeEntry(node: FileNode, path: string, mtime: number): Entry {
+  const entry = bareEntry(node, path, mtime);
+  return node.xattrs === undefined ? entry : { ...entry, xattrs: node.xattrs };
+}
+
+/** Each written out: an object that another one is spread into takes twice the room. */
+function bareEntry(node: FileNode, path: string, mtime: number): Exclude<Entry, { type: 'link' }> {
+  const { type, mode, uid, gid } = node;
+  switch (type) {
     case 'file':
-      return { ...metadata, type: 'file', size: node.size, content: nodeContent(node) };
+      return { type, path, mode, uid, gid, mtime, size: node.size, content: nodeContent(node) };
     case 'directory':
     case 'fifo':
-      return { ...metadata, type: node.type };
+      return { type, path, mode, uid, gid, mtime };
     case 'symlink':
-      return { ...metadata, type: 'symlink', target: node.target };
+      return { type, path, mode, uid, gid, mtime, target: node.target };
     case 'character':
     case 'block':
-      return { ...metadata, type: node.type, major: node.devMajor, minor: node.devMinor };
+      return { type, path, mode, uid, gid, mtime, major: node.devMajor, minor: node.devMinor };
     default:
       return node satisfies never;
   }
@@ -88,20 +103,23 @@ export function nodeBytes({ body, size }: RegularFileNode): AsyncIterable<Uint8A
   return body.spool.read(body.offset, size);
 }
 
-/** A tree below a folder, with the folders on the way. */
-export function below(place: string, tree: ImageTree): ImageTree {
-  if (place === '') return tree;
-  const folders = [...ancestors(place), place].map(plainFolder);
-  const entries = tree.entries.map((entry): Entry => {
+/** Entries below a folder, with the folders on the way. */
+export function below(place: string, entries: readonly Entry[]): readonly Entry[] {
+  return [...foldersTo(place), ...moveBelow(place, entries)];
+}
+
+function foldersTo(place: string): Entry[] {
+  return place === '' ? [] : [...ancestors(place), place].map(plainFolder);
+}
+
+function moveBelow(place: string, entries: readonly Entry[]): readonly Entry[] {
+  if (place === '') return entries;
+  return entries.map((entry): Entry => {
     const path = `${place}/${entry.path}`;
     return entry.type === 'link'
       ? { ...entry, path, target: `${place}/${entry.target}` }
       : { ...entry, path };
   });
-  return {
-    entries: [...folders, ...entries],
-    implied: new Set([...tree.implied].map((path) => `${place}/${path}`)),
-  };
 }
 
 function plainFolder(path: string): Entry {

@@ -27,5 +27,5 @@ export function layoutTree(
     if (files.has(path)) continue;
     files.set(path, { type: 'file', path, mode: 0o644, ...METADATA, size, content: blobs(digest) });
   }
-  return below(place, { entries: [...folders, ...files.values()], implied: new Set() });
+  return { entries: below(place, [...folders, ...files.values()]), implied: new Set() };
 }

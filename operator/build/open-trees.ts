@@ -10,7 +10,7 @@ import { layoutTree } from './layout-tree.ts';
 import type { KernelSource, MemberSource, TreeSource } from './sources.ts';
 
 /** An image that is taken as it is: nobody asks for its files. */
-const NO_FILES: FileTree = { nodes: [], get: () => undefined };
+const NO_FILES: FileTree = { nodes: () => Iterator.from([]), get: () => undefined };
 
 /** An image whose files can be read. */
 export interface OpenTree {

@@ -70,7 +70,7 @@ export function archiveSize(run: EntryRun, { trailer }: Pick<ArchiveOptions, 'tr
 
 function dataSize(entry: ArrangedEntry, index: number): number {
   if (entry.type === 'symlink') return Buffer.byteLength(entry.target);
-  return entry.type === 'file' && entry.inode === index ? entry.size : 0;
+  return entry.type === 'file' && (entry.hardLink?.first ?? index) === index ? entry.size : 0;
 }
 
 /**
@@ -82,7 +82,7 @@ export async function writeArchive(run: EntryRun, options: ArchiveOptions, sink:
   for (const [offset, entry] of run.entries.entries()) {
     options.signal.throwIfAborted();
     const size = dataSize(entry, run.first + offset);
-    const header = headerOf(entry, size, options.device);
+    const header = headerOf(entry, run.first + offset, size, options.device);
     // Where there is room for all of it nothing is waited for: there are tens of thousands of them.
     if (recordSize(header.namesize - 1, size) > output.room) await output.flush();
     output.header(header, entry.path);
@@ -137,14 +137,14 @@ function checkCopied({ path, size }: FileEntry, copied: number): void {
   throw new InitramfsError('ContentChanged', `${shown(path)} has ${size} bytes, but ${delivered} were read`);
 }
 
-function headerOf(entry: ArrangedEntry, filesize: number, device: MemberDevice): Header {
+function headerOf(entry: ArrangedEntry, index: number, filesize: number, device: MemberDevice): Header {
   const special = entry.type === 'character' || entry.type === 'block';
   return {
-    ino: entry.inode + 1,
+    ino: (entry.hardLink?.first ?? index) + 1,
     mode: FILE_TYPE[entry.type] | entry.mode,
     uid: entry.uid,
     gid: entry.gid,
-    nlink: entry.type === 'directory' ? 2 : entry.names,
+    nlink: entry.type === 'directory' ? 2 : (entry.hardLink?.names ?? 1),
     mtime: representableTime(entry.mtime),
     filesize,
     devmajor: device.major,

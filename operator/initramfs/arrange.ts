@@ -5,11 +5,16 @@ import { MAX_FILE_SIZE, MAX_MAJOR, MAX_MINOR, MAX_NAME, MAX_OWNER, MAX_PATH, TRA
 
 /** An entry ready to be written: hard links are groups of files that share an inode. */
 export type ArrangedEntry = Exclude<Entry, { type: 'link' }> & {
-  /** Position of the first name of the same inode in the arranged list; its own for all but later names. */
-  readonly inode: number;
-  /** Names of the inode; 1 for everything but hard links. */
-  readonly names: number;
+  /** Of files with several names alone: the others are the entries that were given, not copies of them. */
+  readonly hardLink?: HardLink;
 };
+
+export interface HardLink {
+  /** Position of the inode's first name in the arranged list. */
+  readonly first: number;
+  /** How many names the inode has. */
+  readonly names: number;
+}
 
 /** The largest values that an archive can hold: `file` in bytes, `owner` for users and groups. */
 export interface ArchiveBounds {
@@ -31,17 +36,31 @@ export function arrange(
   bounds: ArchiveBounds = INITRAMFS,
 ): readonly ArrangedEntry[] {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  const byPath = new Map<string, Entry>();
+  const directories = new Set<string>();
+  let before: Entry | undefined;
   for (const entry of sorted) {
     checkPath(entry.path);
-    if (byPath.has(entry.path)) {
+    if (entry.path === before?.path) {
       throw new InitramfsError('DuplicatePath', `${shown(entry.path)} appears twice in one member`);
     }
-    checkParent(entry.path, byPath, outside);
+    const parent = parentOf(entry.path);
+    if (parent !== undefined && !directories.has(parent)) checkParent(entry.path, parent, sorted, outside);
+    if (entry.type === 'directory') directories.add(entry.path);
     if (entry.type !== 'link') checkFields(entry, bounds);
-    byPath.set(entry.path, entry);
+    before = entry;
   }
-  return resolveLinks(sorted, byPath);
+  return resolveLinks(sorted);
+}
+
+/** The entry at `path` in a list that is sorted by path. */
+function find(sorted: readonly Entry[], path: string): Entry | undefined {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle]?.path ?? '') < path) low = middle + 1;
+    else high = middle;
+  }
+  return sorted[low]?.path === path ? sorted[low] : undefined;
 }
 
 function checkPath(path: string): void {
@@ -65,15 +84,14 @@ function checkPath(path: string): void {
   }
 }
 
+/** Of an entry whose folder is no directory of the same list. */
 function checkParent(
   path: string,
-  seen: ReadonlyMap<string, Entry>,
+  parent: string,
+  sorted: readonly Entry[],
   outside: (path: string) => boolean,
 ): void {
-  const parent = parentOf(path);
-  if (parent === undefined) return;
-  const entry = seen.get(parent);
-  if (entry?.type === 'directory') return;
+  const entry = find(sorted, parent);
   if (entry === undefined && outside(parent)) return;
   const why = entry === undefined ? 'has no entry of its own' : `is a ${entry.type}, not a directory`;
   throw new InitramfsError(
@@ -122,15 +140,12 @@ function checkNumber(path: string, what: string, value: number, max: number): vo
   );
 }
 
-function resolveLinks(
-  sorted: readonly Entry[],
-  byPath: ReadonlyMap<string, Entry>,
-): readonly ArrangedEntry[] {
+function resolveLinks(sorted: readonly Entry[]): readonly ArrangedEntry[] {
   const targets = new Map<string, Exclude<Entry, { type: 'link' }>>();
   const names = new Map<FileEntry, number>();
   for (const entry of sorted) {
     if (entry.type !== 'link') continue;
-    const target = linkTarget(entry.path, byPath);
+    const target = linkTarget(entry.path, sorted);
     targets.set(entry.path, target);
     if (target.type === 'file') names.set(target, (names.get(target) ?? 1) + 1);
   }
@@ -138,22 +153,23 @@ function resolveLinks(
   return sorted.map((entry, index) => {
     const whole = entry.type === 'link' ? targets.get(entry.path) : entry;
     if (whole === undefined) throw new InitramfsError('InvalidLink', `${shown(entry.path)} links to nothing`);
-    if (whole.type !== 'file') return { ...whole, path: entry.path, inode: index, names: 1 };
-    const count = names.get(whole) ?? 1;
+    const count = whole.type === 'file' ? names.get(whole) : undefined;
+    if (whole.type !== 'file' || count === undefined)
+      return whole === entry ? whole : { ...whole, path: entry.path };
     const inode = first.get(whole) ?? index;
     first.set(whole, inode);
-    return { ...whole, path: entry.path, inode, names: count };
+    return { ...whole, path: entry.path, hardLink: { first: inode, names: count } };
   });
 }
 
 /** Follows hard links to what they name. Another name of anything but a file becomes a copy of it. */
-function linkTarget(path: string, byPath: ReadonlyMap<string, Entry>): Exclude<Entry, { type: 'link' }> {
+function linkTarget(path: string, sorted: readonly Entry[]): Exclude<Entry, { type: 'link' }> {
   const visited = new Set<string>();
   for (let at = path; ; ) {
     if (visited.has(at))
       throw new InitramfsError('InvalidLink', `hard link ${shown(path)} leads back to itself`);
     visited.add(at);
-    const entry = byPath.get(at);
+    const entry = find(sorted, at);
     if (entry === undefined) {
       throw new InitramfsError(
         'InvalidLink',

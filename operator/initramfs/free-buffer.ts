@@ -5,3 +5,8 @@
 export function freeBuffer({ buffer }: Uint8Array): void {
   (buffer as ArrayBuffer).transfer(0);
 }
+
+/** Whether nothing comes after it in its buffer: of a stream's chunk, that the stream is done with the buffer too. */
+export function endsBuffer({ buffer, byteOffset, length }: Uint8Array): boolean {
+  return byteOffset + length === buffer.byteLength;
+}

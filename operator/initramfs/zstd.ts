@@ -1,9 +1,11 @@
 import { constants, createZstdCompress } from 'node:zlib';
 import { type Sink, WHOLE_SIZE } from './archive.ts';
 import type { Compressor } from './compressor.ts';
-import { freeBuffer } from './free-buffer.ts';
+import { endsBuffer, freeBuffer } from './free-buffer.ts';
 
 const OUTPUT_CHUNK = 128 * 1024;
+/** Chunks of output that may wait for the sink. */
+const OUTPUT_CHUNKS = 4;
 /** 1 MiB back, which stays in the processor's cache; twice that saves a hundredth. The kernel accepts up to 128 MiB. */
 const WINDOW_LOG = 20;
 /** Twice the places of level 1 to find what was there before: a fortieth smaller, at no cost. */
@@ -92,7 +94,9 @@ class StreamCompressor implements Compressor {
   #failure: unknown;
 
   constructor(options: Options) {
-    this.#stream = createZstdCompress({ chunkSize: OUTPUT_CHUNK, ...settings(options) });
+    // Without object mode the stream would join waiting chunks into one by copying them.
+    const streaming = { readableObjectMode: true, readableHighWaterMark: OUTPUT_CHUNKS };
+    this.#stream = createZstdCompress({ chunkSize: OUTPUT_CHUNK, ...streaming, ...settings(options) });
     this.#finished = this.#drain(options.sink);
     // Met in end(), or by the next write; until then it is no unhandled rejection.
     this.#finished.catch((error: unknown) => {
@@ -119,6 +123,9 @@ class StreamCompressor implements Compressor {
   }
 
   async #drain(sink: Sink): Promise<void> {
-    for await (const chunk of this.#stream) await sink(chunk as Buffer);
+    for await (const chunk of this.#stream as AsyncIterable<Buffer>) {
+      await sink(chunk);
+      if (endsBuffer(chunk)) freeBuffer(chunk);
+    }
   }
 }

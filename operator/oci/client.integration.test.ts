@@ -110,7 +110,7 @@ describe('against the distribution registry', () => {
     await using store = new LayerStore({ source: registryClient, directory: folder });
     await using held = await store.hold(resolved, signal);
     const tree = flatten(held.layers);
-    expect(tree.nodes.map(({ path }) => path)).toEqual([
+    expect(Array.from(tree.nodes(), ({ path }) => path)).toEqual([
       'big',
       'bin',
       'bin/sh',

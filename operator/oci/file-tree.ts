@@ -2,17 +2,15 @@ import type { Spool } from './spool.ts';
 
 /**
  * The file tree of an image, its layers applied. It is an index: names and metadata are in
- * memory, bodies stay in the spools of their layers.
+ * memory, bodies stay in the spools of their layers. Nodes are made when they are asked for.
  */
 export interface FileTree {
   /**
    * Every path once, each directory before what it holds, siblings in the order of their names.
    * The root itself is not among them.
    */
-  readonly nodes: readonly FileNode[];
-  /** The root directory's own metadata, if a layer has an entry for it. */
-  readonly root?: DirectoryNode;
-  /** By path. */
+  nodes(): IteratorObject<FileNode>;
+  /** What is at `path`, which is as a node has it: no symbolic link is followed. `hardLinkTo` is not told. */
   get(path: string): FileNode | undefined;
 }
 

@@ -1,10 +1,10 @@
 import { limitExceeded, OciError, quotePath } from './errors.ts';
 import type { FileTree } from './file-tree.ts';
 import type { IndexedLayer } from './layer-index.ts';
-import { type LayerName, readLayerName, splitPath } from './layer-path.ts';
+import { type LayerName, readLayerName, splitPath, WHITEOUT } from './layer-path.ts';
 import type { Spool } from './spool.ts';
 import type { IndexedTarEntry } from './tar/entry.ts';
-import { FLATTEN_LIMITS, type FlattenLimits, orderTree, type Place } from './tree-order.ts';
+import { FLATTEN_LIMITS, type FlattenLimits, OrderedTree, type Place } from './tree-order.ts';
 
 /** Symbolic links that are followed on the way to an entry, as on Linux (MAXSYMLINKS). */
 const MAX_SYMLINKS = 40;
@@ -35,7 +35,7 @@ class TreeBuilder {
     this.#limits = limits;
     const root = {
       name: '',
-      inode: { entry: undefined, spool: undefined },
+      inode: { entry: undefined, spool: undefined, links: 0 },
       children: new Map<string, Place>(),
     };
     this.#root = Object.assign(root, { parent: root as unknown as Place });
@@ -43,13 +43,15 @@ class TreeBuilder {
 
   apply(layer: IndexedLayer): void {
     this.#where = `layer ${layer.digest}`;
-    const named: { readonly entry: IndexedTarEntry; readonly components: readonly string[] }[] = [];
+    for (const entry of layer.entries) {
+      if (!entry.path.includes(WHITEOUT)) continue;
+      const name = readLayerName(entry.path, this.#where);
+      if (name.kind !== 'entry') this.#hide(name);
+    }
     for (const entry of layer.entries) {
       const name = readLayerName(entry.path, this.#where);
-      if (name.kind === 'entry') named.push({ entry, components: name.components });
-      else this.#hide(name);
+      if (name.kind === 'entry') this.#add(entry, name.components, layer.spool);
     }
-    for (const { entry, components } of named) this.#add(entry, components, layer.spool);
   }
 
   #hide(name: Exclude<LayerName, { readonly kind: 'entry' }>): void {
@@ -86,7 +88,7 @@ class TreeBuilder {
       existing.inode.entry = entry;
       return;
     }
-    const place: Place = { name, parent, inode: { entry, spool } };
+    const place: Place = { name, parent, inode: { entry, spool, links: 0 } };
     this.#put(siblings, entry.type === 'directory' ? { ...place, children: new Map() } : place);
   }
 
@@ -135,7 +137,7 @@ class TreeBuilder {
         const created: Place = {
           name,
           parent: current,
-          inode: { entry: undefined, spool: undefined },
+          inode: { entry: undefined, spool: undefined, links: 0 },
           children: new Map(),
         };
         this.#put(current.children, created);
@@ -163,7 +165,7 @@ class TreeBuilder {
   }
 
   finish(): FileTree {
-    return orderTree(this.#root, this.#limits, this.#where);
+    return new OrderedTree(this.#root, this.#limits, this.#where);
   }
 
   #invalid(what: string): OciError {

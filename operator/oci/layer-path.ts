@@ -10,7 +10,8 @@ export type LayerName =
   | { readonly kind: 'opaque'; readonly components: readonly string[] }
   | { readonly kind: 'ignored' };
 
-const WHITEOUT = '.wh.';
+/** Begins the names of whiteouts: a name without it in it is that of an entry. */
+export const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Bookkeeping that AUFS left in layers of old images; no engine unpacks it. */
 const AUFS = '.wh..wh.';

@@ -87,7 +87,7 @@ describe('LayerStore', () => {
     await using held = await store.hold(image, never);
     const tree = flatten(held.layers);
     const bodies: string[] = [];
-    for (const node of tree.nodes) {
+    for (const node of tree.nodes()) {
       if (node.type !== 'file') continue;
       let text = '';
       for await (const part of node.body.spool.read(node.body.offset, node.size))

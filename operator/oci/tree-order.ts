@@ -1,5 +1,5 @@
 import { limitExceeded } from './errors.ts';
-import type { DirectoryNode, FileNode, FileTree } from './file-tree.ts';
+import type { FileNode, FileTree } from './file-tree.ts';
 import type { Spool } from './spool.ts';
 import type { IndexedTarEntry } from './tar/entry.ts';
 
@@ -29,73 +29,68 @@ export interface Inode {
   /** Undefined for a directory that no entry made. */
   entry: IndexedTarEntry | undefined;
   readonly spool: Spool | undefined;
+  /** Places that share it, once the tree is finished. */
+  links: number;
 }
 
-/** Lists a finished tree: parents first, siblings by name, each inode's first path before its other ones. */
-export function orderTree(root: Place, limits: FlattenLimits, where: string): FileTree {
-  const places = inOrder(root, limits, where);
-  const inodes = new Map<Inode, { readonly first: string; links: number }>();
-  for (const { path, place } of places) {
-    const known = inodes.get(place.inode);
-    if (known === undefined) inodes.set(place.inode, { first: path, links: 1 });
-    else known.links++;
+/** A finished tree: parents first, siblings by name, each inode's first path before its other ones. */
+export class OrderedTree implements FileTree {
+  readonly #root: Place;
+
+  /** Throws `LimitExceeded`, with `where`. */
+  constructor(root: Place, limits: FlattenLimits, where: string) {
+    this.#root = root;
+    countLinks(root, limits, where);
   }
-  const nodes = places.map(({ path, place }) => {
-    const { first, links } = inodes.get(place.inode) ?? { first: path, links: 1 };
-    return toNode(path, place.inode, links, first === path ? undefined : first);
-  });
-  const top = root.inode.entry === undefined ? undefined : toNode('', root.inode, 1, undefined);
-  return new Tree(nodes, top?.type === 'directory' ? top : undefined);
-}
 
-function inOrder(
-  root: Place,
-  limits: FlattenLimits,
-  where: string,
-): readonly { readonly path: string; readonly place: Place }[] {
-  const places: { readonly path: string; readonly place: Place }[] = [];
-  const pending: { readonly path: string; readonly place: Place }[] = [];
-  const expand = (prefix: string, children: ReadonlyMap<string, Place>): void => {
-    const sorted = [...children.values()].sort((a, b) => (a.name < b.name ? 1 : -1));
-    for (const place of sorted) pending.push({ path: prefix + place.name, place });
-  };
-  let total = 0;
-  expand('', root.children ?? new Map());
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    // Links can join paths that are allowed to ones that are not.
-    if (next.path.length > MAX_PATH_LENGTH) throw limitExceeded('MAX_PATH_LENGTH', MAX_PATH_LENGTH, where);
-    total += next.path.length;
-    if (total > limits.maxTreePathLength) {
-      throw limitExceeded('maxTreePathLength', limits.maxTreePathLength, where);
+  *nodes(): Generator<FileNode, void, undefined> {
+    /** First paths of inodes that have several. */
+    const firsts = new Map<Inode, string>();
+    const pending = inReverse(this.#root, '');
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      const { path, place } = next;
+      const first = place.inode.links > 1 ? firsts.get(place.inode) : undefined;
+      if (place.inode.links > 1 && first === undefined) firsts.set(place.inode, path);
+      yield toNode(path, place.inode, first);
+      if (place.children !== undefined) for (const child of inReverse(place, `${path}/`)) pending.push(child);
     }
-    places.push(next);
-    if (next.place.children !== undefined) expand(`${next.path}/`, next.place.children);
-  }
-  return places;
-}
-
-class Tree implements FileTree {
-  readonly nodes: readonly FileNode[];
-  readonly root?: DirectoryNode;
-  #byPath: ReadonlyMap<string, FileNode> | undefined;
-
-  constructor(nodes: readonly FileNode[], root: DirectoryNode | undefined) {
-    this.nodes = nodes;
-    if (root !== undefined) this.root = root;
   }
 
   get(path: string): FileNode | undefined {
-    this.#byPath ??= new Map(this.nodes.map((node) => [node.path, node]));
-    return this.#byPath.get(path);
+    let place: Place | undefined = this.#root;
+    for (const name of path.split('/')) place = place?.children?.get(name);
+    return place && toNode(path, place.inode, undefined);
   }
 }
 
-function toNode(
-  path: string,
-  { entry, spool }: Inode,
-  links: number,
-  hardLinkTo: string | undefined,
-): FileNode {
+interface Located {
+  readonly path: string;
+  readonly place: Place;
+}
+
+function inReverse({ children }: Place, prefix: string): Located[] {
+  const sorted = [...(children?.values() ?? [])].sort((a, b) => (a.name < b.name ? 1 : -1));
+  return sorted.map((place) => ({ path: prefix + place.name, place }));
+}
+
+function countLinks(root: Place, limits: FlattenLimits, where: string): void {
+  const pending: { readonly place: Place; readonly length: number }[] = [{ place: root, length: 0 }];
+  let total = 0;
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const place of next.place.children?.values() ?? []) {
+      const length = next.length + place.name.length;
+      // Links can join paths that are allowed to ones that are not.
+      if (length > MAX_PATH_LENGTH) throw limitExceeded('MAX_PATH_LENGTH', MAX_PATH_LENGTH, where);
+      total += length;
+      if (total > limits.maxTreePathLength)
+        throw limitExceeded('maxTreePathLength', limits.maxTreePathLength, where);
+      place.inode.links += 1;
+      if (place.children !== undefined) pending.push({ place, length: length + 1 });
+    }
+  }
+}
+
+function toNode(path: string, { entry, spool, links }: Inode, hardLinkTo: string | undefined): FileNode {
   if (entry === undefined) {
     return { type: 'directory', path, mode: 0o755, uid: 0, gid: 0, mtime: 0, links, implicit: true };
   }

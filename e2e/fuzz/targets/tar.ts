@@ -76,7 +76,7 @@ export const flattenTarget: FuzzTarget = {
   expected,
   async parse(input) {
     const lower = layer(index(await base, 4096), 1);
-    const { nodes } = flatten([lower, layer(index(input, 4096), 2)]);
+    const nodes = [...flatten([lower, layer(index(input, 4096), 2)]).nodes()];
     const folders = new Set(['']);
     const seen = new Set<string>();
     for (const { path, type } of nodes) {

@@ -44,8 +44,8 @@ export async function writeTar(
     const adjusted = adjust(section.entries, laid.adjustments[index] ?? NO_ADJUSTMENT);
     const entries = arrange(adjusted, isDirectory, TAR_BOUNDS);
     for (const [at, entry] of entries.entries()) {
-      const original = entries[entry.inode];
-      const linkTo = entry.inode === at ? undefined : original?.path;
+      const first = entry.hardLink?.first ?? at;
+      const linkTo = first === at ? undefined : entries[first]?.path;
       const header = headerOf(entry, linkTo);
       await write(formatTarHeader(header, recordsOf(section, entry.path)));
       if (entry.type !== 'file' || linkTo !== undefined) continue;

@@ -61,6 +61,8 @@ export class Connections implements AsyncDisposable {
         method,
         headers: { ...headers },
         signal,
+        // With room ahead a read takes the next chunk as well, and joins the two in a third buffer.
+        highWaterMark: 0,
         ...(body !== undefined && { body }),
         ...(streamed !== undefined && { headersTimeout: this.#limits.uploadTimeout }),
       });
