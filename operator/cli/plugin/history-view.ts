@@ -19,8 +19,8 @@ export function artifactsOf({ status }: ImageObject): readonly ArtifactEntry[] {
   ];
 }
 
-/** What a revision of a machine is at present. */
-export type Standing = 'failed' | 'running' | 'rolling out' | 'healthy' | 'kept';
+/** What a revision of a machine is at present; `left`: going back from it was asked for. */
+export type Standing = 'failed' | 'left' | 'running' | 'rolling out' | 'healthy' | 'kept';
 
 export interface RevisionEntry {
   readonly number: number;
@@ -39,7 +39,8 @@ export function revisionsOf({ status }: MachineObject): readonly RevisionEntry[]
 }
 
 function standingOf(name: string, status: MachineStatus): Standing {
-  if (status.failedRevision?.name === name) return 'failed';
+  if (status.failedRevision?.name === name)
+    return status.failedRevision.reason === 'RollbackRequested' ? 'left' : 'failed';
   if (status.targetRevision === name)
     return status.currentRevision === name || status.currentRevision === undefined
       ? 'running'
@@ -50,6 +51,7 @@ function standingOf(name: string, status: MachineStatus): Standing {
 
 const TONES: Readonly<Record<Standing, Tone>> = {
   failed: 'bad',
+  left: 'plain',
   running: 'good',
   'rolling out': 'busy',
   healthy: 'plain',

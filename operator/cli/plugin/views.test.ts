@@ -144,6 +144,10 @@ describe('history', () => {
 
   it.each([
     [{}, ['failed', 'running']],
+    [
+      { failedRevision: { ...MACHINE.status?.failedRevision, reason: 'RollbackRequested' } },
+      ['left', 'running'],
+    ],
     [{ failedRevision: undefined, targetRevision: 'web-2' }, ['rolling out', 'running']],
     [
       { failedRevision: undefined, targetRevision: 'web-2', currentRevision: 'web-2' },
