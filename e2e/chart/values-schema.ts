@@ -164,6 +164,7 @@ export const chartValues = z.strictObject({
       z.string().regex(/^(\*|[A-Za-z0-9._-]+(:[0-9]{1,5})?)$/),
       z.string().regex(/-----BEGIN CERTIFICATE-----/),
     ),
+    limits: z.record(z.string().regex(/^[a-z][A-Za-z]*$/), z.int().min(1)),
     proxy: z.strictObject({ http: proxy, https: proxy, noProxy: text }),
   }),
   machines: z.strictObject({

@@ -1,4 +1,5 @@
 import type { LayerStore } from '../oci/layer-store.ts';
+import type { ImageLimits } from '../oci/limits.ts';
 import type { BuildThread } from './build-thread.ts';
 import type { MemberCache } from './member-cache.ts';
 import type { ReportProgress } from './progress.ts';
@@ -7,6 +8,7 @@ import type { Slots } from './slots.ts';
 /** What putting an initrd together needs of the world. */
 export interface AssemblyEnvironment {
   readonly layers: LayerStore;
+  readonly limits: ImageLimits;
   readonly cache: MemberCache | undefined;
   /** An empty folder on a disk with room for everything. */
   readonly folder: string;

@@ -39,7 +39,7 @@ export interface Assembled extends JoinedInitrd {
  * is taken from there, the rest is pulled. Nothing that is as large as an image is held in memory.
  */
 export async function assemble(input: AssemblyInput, environment: AssemblyEnvironment): Promise<Assembled> {
-  await using trees = new OpenTrees(environment.layers, environment.signal);
+  await using trees = new OpenTrees(environment);
   await announceMissing(input, trees, environment);
 
   const kernel = await kernelPart(input.kernel, trees, environment);

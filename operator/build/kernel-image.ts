@@ -3,6 +3,7 @@ import { CodedError } from '../errors.ts';
 import type { KernelStep } from '../linuxkit/plan.ts';
 import type { FileTree, RegularFileNode } from '../oci/file-tree.ts';
 import { flatten } from '../oci/flatten.ts';
+import { IMAGE_LIMITS, type ImageLimits } from '../oci/limits.ts';
 import { TarIndexer } from '../oci/tar/indexer.ts';
 import type { ResolvedImage } from '../oci/types.ts';
 import type { Compression } from './record.ts';
@@ -18,7 +19,12 @@ export interface KernelImage {
 }
 
 /** Finds the parts by name at the root of the image. Throws {@link KernelImageError} for one that is missing. */
-export function openKernelImage(tree: FileTree, step: KernelStep, image: ResolvedImage): KernelImage {
+export function openKernelImage(
+  tree: FileTree,
+  step: KernelStep,
+  image: ResolvedImage,
+  limits: ImageLimits = IMAGE_LIMITS,
+): KernelImage {
   const binary = step.binaries
     .map((name) => regularFile(tree, name, image))
     .find((node) => node !== undefined);
@@ -31,7 +37,7 @@ export function openKernelImage(tree: FileTree, step: KernelStep, image: Resolve
   return {
     binary,
     ...(ucode === undefined ? {} : { ucode }),
-    ...(archive === undefined ? {} : { modules: readModules(archive, image) }),
+    ...(archive === undefined ? {} : { modules: readModules(archive, image, limits) }),
   };
 }
 
@@ -58,8 +64,8 @@ const HEADER_BYTES = 4096;
  * The archive lies in the spool of its layer: its files are read from there, never copied. The spool was written a
  * moment ago and is in memory, and members of other images wait for what is found: nothing is waited for here.
  */
-function readModules(archive: RegularFileNode, image: ResolvedImage): FileTree {
-  const indexer = new TarIndexer(`${archive.path} of kernel image ${image.digest}`);
+function readModules(archive: RegularFileNode, image: ResolvedImage, limits: ImageLimits): FileTree {
+  const indexer = new TarIndexer(`${archive.path} of kernel image ${image.digest}`, limits);
   const { spool, offset } = archive.body;
   const buffer = Buffer.alloc(HEADER_BYTES);
   for (let at = 0; at < archive.size; ) {
@@ -77,7 +83,7 @@ function readModules(archive: RegularFileNode, image: ResolvedImage): FileTree {
   }
   indexer.end();
   const entries = indexer.entries.map((entry) => ({ ...entry, offset: entry.offset + offset }));
-  return flatten([{ digest: image.digest, diffId: image.digest, entries, spool }]);
+  return flatten([{ digest: image.digest, diffId: image.digest, entries, spool }], limits);
 }
 
 const MODULES = /^(?:usr\/)?lib\/modules\/(\d+)\.(\d+)[^/]*$/;

@@ -3,6 +3,7 @@ import type { FileTree } from '../oci/file-tree.ts';
 import { flatten } from '../oci/flatten.ts';
 import type { ImageLayout } from '../oci/image-layout.ts';
 import type { HeldBlobs, HeldLayers, LayerStore } from '../oci/layer-store.ts';
+import type { ImageLimits } from '../oci/limits.ts';
 import type { Digest } from '../oci/types.ts';
 import { type ImageTree, imageTree, plainTree } from './image-tree.ts';
 import { type KernelImage, openKernelImage } from './kernel-image.ts';
@@ -30,13 +31,23 @@ export interface OpenKernel extends OpenTree {
  */
 export class OpenTrees implements AsyncDisposable {
   readonly #layers: LayerStore;
+  readonly #limits: ImageLimits;
   readonly #signal: AbortSignal;
   readonly #held = new Map<MemberSource, Promise<HeldLayers>>();
   readonly #heldBlobs = new Map<MemberSource, Promise<HeldBlobs>>();
   readonly #opened = new Map<MemberSource, Promise<OpenTree>>();
 
-  constructor(layers: LayerStore, signal: AbortSignal) {
+  constructor({
+    layers,
+    limits,
+    signal,
+  }: {
+    readonly layers: LayerStore;
+    readonly limits: ImageLimits;
+    readonly signal: AbortSignal;
+  }) {
     this.#layers = layers;
+    this.#limits = limits;
     this.#signal = signal;
   }
 
@@ -56,7 +67,7 @@ export class OpenTrees implements AsyncDisposable {
 
   openKernel(source: KernelSource): Promise<OpenKernel> {
     return this.#open(source, async (files) => {
-      const kernel = openKernelImage(files, source.step, source.image);
+      const kernel = openKernelImage(files, source.step, source.image, this.#limits);
       const none: ImageTree = { entries: [], implied: new Set() };
       return { files, kernel, tree: kernel.modules === undefined ? none : plainTree(kernel.modules) };
     });
@@ -88,7 +99,7 @@ export class OpenTrees implements AsyncDisposable {
     const known = this.#opened.get(source);
     // A source is opened by one of the two methods alone: its kind says which.
     if (known !== undefined) return known as Promise<T>;
-    const opened = this.#hold(source).then(({ layers }) => read(flatten(layers)));
+    const opened = this.#hold(source).then(({ layers }) => read(flatten(layers, this.#limits)));
     opened.catch(() => undefined);
     this.#opened.set(source, opened);
     return opened;

@@ -1,7 +1,8 @@
+import type { LimitSettings } from '../oci/limits.ts';
 import type { TrustedIdentity } from '../oci/signatures/policy.ts';
 import type { Architecture } from './record.ts';
 
-/** How builds speak to registries, whatever they pull. */
+/** How builds speak to registries, and what they take of them, whatever they pull. */
 export interface RegistrySettings {
   /** Registries that may be spoken to over plain HTTP besides loopback, `host[:port]`. */
   readonly insecureRegistries: readonly string[];
@@ -9,6 +10,8 @@ export interface RegistrySettings {
   readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
   /** PEM certificates of authorities by registry, `*` for all, besides the system's. */
   readonly registryAuthorities?: Readonly<Record<string, string>>;
+  /** Limits that are others than the engine's own. */
+  readonly limits?: LimitSettings;
 }
 
 /** `spec.verification`; files are below `BUILD_PATHS.verification`. */

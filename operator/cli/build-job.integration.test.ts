@@ -183,6 +183,14 @@ describe('build-job', () => {
     expect(changed.digest).not.toBe(again.digest);
   });
 
+  it('holds to the limits of its request', async () => {
+    const { outcome } = await job({ limits: { maxManifestBytes: 1 } });
+    expect(outcome).toMatchObject({
+      result: 'failed',
+      failure: { reason: 'LimitExceeded', message: expect.stringContaining('maxManifestBytes') },
+    });
+  });
+
   it('takes files from mounted keys, and YAML from a mounted configuration', async () => {
     await writeFile(join(paths.config, 'image.yml'), `${JSON.stringify(config)}\n`);
     await mkdir(join(paths.files, '0'));

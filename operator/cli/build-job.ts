@@ -166,6 +166,7 @@ async function buildAndPublish(
         cache: store,
         workFolder,
         signal,
+        ...(request.limits === undefined ? {} : { limits: request.limits }),
         report,
         now: () => new Date(),
         engine: engineName(),

@@ -206,6 +206,17 @@ describe('a build of images that must be signed', () => {
     COSIGN_DEADLINE,
   );
 
+  it.each(['maxTarHeaders', 'maxTreeNodes', 'maxManifestBytes', 'maxTarBytes'])(
+    'holds to another %s, and names it',
+    async (name) => {
+      const files = [config('kernel.yml'), config('init.yml')];
+      const { code, stderr } = await cli(['build', ...files, '--output', output, '--limit', `${name}=1`]);
+      expect(stderr).toMatch(`more than ${name} allows (1)`);
+      expect(code).toBe(1);
+      await expectUntouched();
+    },
+  );
+
   it('refuses flags that are none', async () => {
     const args = ['build', config('kernel.yml'), '--output', output];
     expect((await cli([...args, '--verify-identity', 'nobody'])).stderr).toMatch(/Not ISSUER,SUBJECT/);

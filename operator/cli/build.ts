@@ -10,6 +10,7 @@ import { formatProblem, LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { type LinuxKitSource, parseLinuxKitFiles } from '../linuxkit/parse.ts';
 import { OUTPUT_FORMATS, type OutputFormat, unknownFormat } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
+import type { LimitSettings } from '../oci/limits.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
 import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
 import type { TrustedIdentity } from '../oci/signatures/policy.ts';
@@ -17,6 +18,7 @@ import { FolderStore } from '../storage/folder/folder-store.ts';
 import { formatSize, textReport } from './build-report.ts';
 import { dockerConfigPath, readDockerConfig } from './docker-config-file.ts';
 import { exitWithError, stopSignal } from './exit.ts';
+import { LIMIT_FLAG, LIMIT_HELP, limitFlag } from './limit-flag.ts';
 import { OutputFolder } from './output-folder.ts';
 import {
   type AuthorityFlags,
@@ -39,6 +41,7 @@ interface Flags {
   readonly insecureRegistry: readonly string[];
   readonly registryMirror?: MirrorFlags;
   readonly registryCa?: AuthorityFlags;
+  readonly limit?: LimitSettings;
   readonly verifyKey: readonly string[];
   readonly verifyIdentity: readonly TrustedIdentity[];
   readonly trustedRoot?: string;
@@ -91,6 +94,7 @@ export function registerBuild(program: Command): void {
       "authorities of a registry's certificate in PEM; * for all registries (repeatable)",
       authorityFlag,
     )
+    .option(LIMIT_FLAG, LIMIT_HELP, limitFlag)
     .option(
       '--verify-key <file>',
       'public key of cosign; images that trust names must be signed with one of them (repeatable)',
@@ -135,6 +139,7 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
         insecureRegistries: flags.insecureRegistry,
         registryMirrors: flags.registryMirror,
         registryAuthorities: await readAuthorities(flags.registryCa ?? {}),
+        limits: flags.limit,
       }),
       credentials,
       proxy: proxyFromEnvironment(process.env),
@@ -152,6 +157,7 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
         ...(flags.cache === undefined ? {} : { cache: new FolderStore(flags.cache) }),
         workFolder: output.work,
         signal,
+        ...(flags.limit === undefined ? {} : { limits: flags.limit }),
         report: flags.quiet ? () => undefined : textReport(process.stderr, () => performance.now()),
         now: () => new Date(),
         engine: engineName(),

@@ -34,10 +34,12 @@ test('options are those of a registry client', () => {
       insecureRegistries: ['a'],
       registryMirrors: { 'docker.io': ['b', 'c'] },
       registryAuthorities: { b: 'PEM' },
+      limits: { maxRedirects: 1 },
     }),
   ).toEqual({
     insecureRegistries: ['a'],
     mirrors: new Map([['docker.io', ['b', 'c']]]),
     certificateAuthorities: new Map([['b', 'PEM']]),
+    limits: { maxRedirects: 1 },
   });
 });

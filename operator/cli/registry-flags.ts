@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError } from 'commander';
 import { CodedError, messageOf } from '../errors.ts';
+import type { LimitSettings } from '../oci/limits.ts';
 import type { RegistryClientOptions } from '../oci/registry/options.ts';
 
 export class RegistryFlagError extends CodedError<'AuthorityUnusable'> {}
@@ -76,10 +77,12 @@ export function registryOptions(settings: {
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors?: MirrorFlags | undefined;
   readonly registryAuthorities?: Readonly<Record<string, string>> | undefined;
-}): Pick<RegistryClientOptions, 'insecureRegistries' | 'mirrors' | 'certificateAuthorities'> {
+  readonly limits?: LimitSettings | undefined;
+}): Pick<RegistryClientOptions, 'insecureRegistries' | 'mirrors' | 'certificateAuthorities' | 'limits'> {
   return {
     insecureRegistries: settings.insecureRegistries,
     mirrors: new Map(Object.entries(settings.registryMirrors ?? {})),
     certificateAuthorities: new Map(Object.entries(settings.registryAuthorities ?? {})),
+    limits: settings.limits ?? {},
   };
 }

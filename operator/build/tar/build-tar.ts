@@ -5,6 +5,7 @@ import { file } from '../../linuxkit/entries.ts';
 import { fileOrigins } from '../../linuxkit/files.ts';
 import type { RegularFileNode } from '../../oci/file-tree.ts';
 import { LayerStore } from '../../oci/layer-store.ts';
+import { IMAGE_LIMITS } from '../../oci/limits.ts';
 import { sha256Digest } from '../../oci/types.ts';
 import { BuildThread } from '../build-thread.ts';
 import {
@@ -42,6 +43,7 @@ export interface TarResult {
 export async function buildTar(prepared: PreparedBuild): Promise<TarResult> {
   const { environment, plan, images, steps, input, added } = prepared;
   const { signal, workFolder } = environment;
+  const limits = { ...IMAGE_LIMITS, ...environment.limits };
   const inputs = evidenceInputs(images);
   using evidence = beginInputSboms(inputs, environment.images, signal);
   const ending = new AbortController();
@@ -50,13 +52,14 @@ export async function buildTar(prepared: PreparedBuild): Promise<TarResult> {
   await using layers = new LayerStore({
     source: environment.images,
     directory: workFolder,
+    limits,
     indexer: thread.indexLayer,
     onPull: new Pulls(environment).begin,
   });
   using _over = { [Symbol.dispose]: () => ending.abort(new Error('the build is over')) };
   // Awaited here: what is disposed of below is in use until then.
   return await steps.run('assemble', async () => {
-    await using trees = new OpenTrees(layers, working);
+    await using trees = new OpenTrees({ layers, limits, signal: working });
     const bundles = planBundles(
       input.config,
       plan.containers,

@@ -174,6 +174,7 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
       insecureRegistries: settings.insecureRegistry,
       registryMirrors: settings.registryMirror,
       registryAuthorities: await readAuthorities(settings.registryCa),
+      limits: settings.buildLimit,
     };
     const recorder = (name: string): ApiEventRecorder => {
       const made = new ApiEventRecorder(client, {

@@ -3,9 +3,11 @@ import * as z from 'zod';
 import { durationMilliseconds } from '../../api/duration.ts';
 import { quantity, quantityValue } from '../../api/quantity.ts';
 import type { BuilderSettings } from '../../controllers/image/job.ts';
+import type { LimitSettings } from '../../oci/limits.ts';
 import { proxyFromEnvironment } from '../../oci/registry/proxy.ts';
 import { CACHE_SHARING, type CacheSharing } from '../../storage/layout.ts';
 import { LOG_LEVELS, type LogLevel } from '../../telemetry/logger.ts';
+import { LIMIT_HELP, limitFlag } from '../limit-flag.ts';
 import { type AuthorityFlags, authorityFlag, type MirrorFlags, mirrorFlag } from '../registry-flags.ts';
 
 /** Everything that a manager is told when it is started. Durations in milliseconds. */
@@ -37,6 +39,8 @@ export interface ManagerSettings {
   readonly registryMirror: MirrorFlags;
   /** Files, by registry. */
   readonly registryCa: AuthorityFlags;
+  /** Of builds. */
+  readonly buildLimit: LimitSettings;
   readonly builderHttpProxy?: string;
   readonly builderHttpsProxy?: string;
   readonly builderNoProxy?: string;
@@ -136,6 +140,7 @@ export function addManagerOptions(command: Command): Command {
     )
       .argParser(authorityFlag)
       .default({}),
+    flag('--build-limit <name=number>', LIMIT_HELP).argParser(limitFlag).default({}),
     flag(
       '--builder-http-proxy <url>',
       'proxy by way of which builds reach registries over plain HTTP',

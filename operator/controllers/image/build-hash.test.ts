@@ -60,6 +60,7 @@ test.each<[string, Partial<BuildInputs>, string]>([
     'SpecChanged',
   ],
   ['mirrors', { engine: { ...inputs.engine, registryMirrors: { 'docker.io': ['m'] } } }, 'EngineChanged'],
+  ['limits', { engine: { ...inputs.engine, limits: { maxTarBytes: 1 } } }, 'EngineChanged'],
   ['the engine', { engine: { ...inputs.engine, salts: ['one', 'two'] } }, 'EngineChanged'],
   ['a request', { request: 'now' }, 'Requested'],
   ['a refresh', { refresh: '2026-01-01T00:00:00Z' }, 'Refresh'],

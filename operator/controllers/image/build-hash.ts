@@ -29,6 +29,8 @@ export interface BuildInputs {
     readonly insecureRegistries: readonly string[];
     /** Undefined where there are none: the hashes of before hold. */
     readonly registryMirrors?: RegistrySettings['registryMirrors'];
+    /** What failed for a limit is built again under another one. */
+    readonly limits?: RegistrySettings['limits'];
   };
   /** The value of the annotation that asks for a build, as last seen. */
   readonly request: string;
@@ -125,7 +127,7 @@ export function buildInputs(
   },
 ): BuildInputs {
   const { spec, metadata } = image;
-  const { insecureRegistries, registryMirrors = {} } = context.registries;
+  const { insecureRegistries, registryMirrors = {}, limits = {} } = context.registries;
   return {
     spec: {
       namespace: metadata.namespace,
@@ -143,6 +145,7 @@ export function buildInputs(
       salts: context.salts,
       insecureRegistries: [...insecureRegistries].sort(),
       ...(Object.keys(registryMirrors).length === 0 ? {} : { registryMirrors }),
+      ...(Object.keys(limits).length === 0 ? {} : { limits }),
     },
     request: rebuildRequest(image),
     refresh: context.refresh,
