@@ -150,6 +150,8 @@ export const chartValues = z.strictObject({
     resources,
     workSize: quantity,
     nodeSelector: labels,
+    tolerations,
+    priorityClassName: name,
     imagePullSecrets: z.array(z.string().min(1)),
     serviceAccount: z.string().min(1),
     jobTTL: duration,
@@ -194,6 +196,8 @@ export const chartValues = z.strictObject({
     enabled: z.boolean(),
     boot: z.boolean(),
     timeout: duration,
+    nodeSelector: labels,
+    tolerations,
     bootImage: z.strictObject({
       repository: z.string().min(1).optional(),
       pushSecretName: name.optional(),

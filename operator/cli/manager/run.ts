@@ -209,6 +209,10 @@ export async function runManager(settings: ManagerSettings, stop: AbortSignal): 
             resources: settings.builderResources,
             workSize: settings.builderWorkSize,
             nodeSelector: settings.builderNodeSelector,
+            tolerations: settings.builderTolerations,
+            ...(settings.builderPriorityClass === undefined
+              ? {}
+              : { priorityClassName: settings.builderPriorityClass }),
             ...(settings.builderTraceEndpoint === undefined
               ? {}
               : { traceEndpoint: settings.builderTraceEndpoint }),

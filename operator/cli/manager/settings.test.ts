@@ -34,6 +34,7 @@ test('with what must be given, the rest has sensible defaults', () => {
     builderResources: { requests: { cpu: '250m', memory: '256Mi' }, limits: { memory: '1Gi' } },
     builderWorkSize: '20Gi',
     builderNodeSelector: {},
+    builderTolerations: [],
     insecureRegistry: [],
     registryMirror: {},
     buildLimit: {},
@@ -59,6 +60,8 @@ test('what is given replaces defaults, and repeated flags add up', () => {
     ...REQUIRED,
     '--builder-resources={"limits":{"memory":"2Gi","cpu":2}}',
     '--builder-node-selector=a=b',
+    '--builder-tolerations=[{"key":"pool","operator":"Exists"}]',
+    '--builder-priority-class=low',
     '--builder-node-selector=c=',
     '--insecure-registry=one:5000',
     '--insecure-registry=two',
@@ -77,6 +80,8 @@ test('what is given replaces defaults, and repeated flags add up', () => {
   expect(settings).toMatchObject({
     builderResources: { limits: { memory: '2Gi', cpu: 2 } },
     builderNodeSelector: { a: 'b', c: '' },
+    builderTolerations: [{ key: 'pool', operator: 'Exists' }],
+    builderPriorityClass: 'low',
     insecureRegistry: ['one:5000', 'two'],
     registryMirror: {
       'docker.io': ['mirror.example/hub', 'other.example:5000'],
@@ -129,6 +134,7 @@ test.each([
   ['a size that is none', [...REQUIRED, '--builder-work-size=much']],
   ['resources that are no JSON', [...REQUIRED, '--builder-resources=cpu=1']],
   ['resources of another shape', [...REQUIRED, '--builder-resources={"limit":{}}']],
+  ['tolerations of another shape', [...REQUIRED, '--builder-tolerations=[{"effect":"Never"}]']],
   ['a selector without value', [...REQUIRED, '--builder-node-selector=a']],
   ['a mirror of nothing', [...REQUIRED, '--registry-mirror=mirror.example']],
   ['a mirror of a repository', [...REQUIRED, '--registry-mirror=docker.io/library=mirror.example']],

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import * as z from 'zod';
 import { durationMilliseconds } from '../../api/duration.ts';
 import { quantity, quantityValue } from '../../api/quantity.ts';
+import { tolerations } from '../../api/scheduling.ts';
 import type { BuilderSettings } from '../../controllers/image/job.ts';
 import type { LimitSettings } from '../../oci/limits.ts';
 import { proxyFromEnvironment } from '../../oci/registry/proxy.ts';
@@ -35,6 +36,8 @@ export interface ManagerSettings {
   readonly builderResources: BuilderSettings['resources'];
   readonly builderWorkSize: string;
   readonly builderNodeSelector: Readonly<Record<string, string>>;
+  readonly builderTolerations: NonNullable<BuilderSettings['tolerations']>;
+  readonly builderPriorityClass?: string;
   readonly insecureRegistry: readonly string[];
   readonly registryMirror: MirrorFlags;
   /** Files, by registry. */
@@ -122,6 +125,10 @@ export function addManagerOptions(command: Command): Command {
     flag('--builder-node-selector <label=value>', 'nodes that builds run on; repeatable')
       .argParser(pairs)
       .default({}),
+    flag('--builder-tolerations <json>', '[{"key":…,"operator":…}] of build pods, besides those of an image')
+      .argParser(tolerationList)
+      .default([]),
+    flag('--builder-priority-class <name>', 'of build pods whose images name none'),
     flag(
       '--insecure-registry <host[:port]>',
       'registry to speak plain HTTP with, besides loopback; repeatable',
@@ -259,6 +266,13 @@ function resources(text: string): BuilderSettings['resources'] {
     throw new InvalidArgumentError(`Not resource requirements: ${z.prettifyError(parsed.error)}`);
   const { requests, limits } = parsed.data;
   return { ...(requests === undefined ? {} : { requests }), ...(limits === undefined ? {} : { limits }) };
+}
+
+function tolerationList(text: string): ManagerSettings['builderTolerations'] {
+  const parsed = tolerations.safeParse(parsedJson(text));
+  if (!parsed.success) throw new InvalidArgumentError(`Not tolerations: ${z.prettifyError(parsed.error)}`);
+  // Came of JSON, which has nothing that is undefined.
+  return parsed.data as ManagerSettings['builderTolerations'];
 }
 
 function parsedJson(text: string): unknown {

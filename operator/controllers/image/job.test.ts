@@ -207,6 +207,8 @@ test('registries are reached by way of the proxies that the operator was told of
 test('spec.build decides how and where, resource by resource', () => {
   const job = made(everything, {
     nodeSelector: { pool: 'builds' },
+    tolerations: [{ key: 'pool', operator: 'Exists' }],
+    priorityClassName: 'builds',
     imagePullSecrets: ['own'],
     serviceAccount: 'builder',
   });
@@ -218,8 +220,13 @@ test('spec.build decides how and where, resource by resource', () => {
     serviceAccountName: 'builder',
     imagePullSecrets: [{ name: 'own' }],
     nodeSelector: { pool: 'builds', 'kubernetes.io/arch': 'amd64', 'kubernetes.io/os': 'linux' },
-    tolerations: [{ key: 'builds', operator: 'Exists' }],
+    tolerations: [
+      { key: 'pool', operator: 'Exists' },
+      { key: 'builds', operator: 'Exists' },
+    ],
   });
+  expect(podOf(made({}, { priorityClassName: 'builds' })).spec.priorityClassName).toBe('builds');
+  expect(podOf(made()).spec).not.toHaveProperty('tolerations');
   expect(container.resources).toEqual({ requests: { cpu: '2', memory: '256Mi' }, limits: { memory: '4Gi' } });
   expect(podOf(made()).spec.activeDeadlineSeconds).toBe(1800);
 });

@@ -24,6 +24,10 @@ export interface BuilderSettings {
   /** Secrets for the operator's own image; they must exist in the image's namespace. */
   readonly imagePullSecrets?: readonly string[];
   readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** Besides those of an image's `spec.build`. */
+  readonly tolerations?: NonNullable<ImageSpec['build']>['tolerations'];
+  /** Where an image names none. */
+  readonly priorityClassName?: string;
   /** In the image's namespace; it needs no rights. Default `default`. */
   readonly serviceAccount?: string;
   /** By way of which proxies registries are reached. Whoever may read Jobs may read it: without credentials. */
@@ -114,6 +118,8 @@ function podSpec(
 ): PodSpec {
   const { build } = spec;
   const nodeSelector = { 'kubernetes.io/os': 'linux', ...settings.nodeSelector, ...build?.nodeSelector };
+  const tolerations = [...(settings.tolerations ?? []), ...(build?.tolerations ?? [])];
+  const priorityClassName = build?.priorityClassName ?? settings.priorityClassName;
   const pullSecrets = settings.imagePullSecrets ?? [];
   return {
     restartPolicy: 'Never',
@@ -131,9 +137,9 @@ function podSpec(
       seccompProfile: { type: 'RuntimeDefault' },
     },
     nodeSelector,
-    ...(build?.tolerations === undefined ? {} : { tolerations: build.tolerations }),
+    ...(tolerations.length === 0 ? {} : { tolerations }),
     ...(build?.affinity === undefined ? {} : { affinity: build.affinity }),
-    ...(build?.priorityClassName === undefined ? {} : { priorityClassName: build.priorityClassName }),
+    ...(priorityClassName === undefined ? {} : { priorityClassName }),
     ...(pullSecrets.length === 0 ? {} : { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
     containers: [buildContainer(spec, settings, traceparent)],
     volumes: volumes(spec, attempt, settings),
