@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { run } from '../process/run.ts';
+import { OPERATOR_NAMESPACE } from '../stack/chart.ts';
 import { consoleLine } from '../stack/console.ts';
 import {
   type Artifact,
@@ -20,6 +25,14 @@ import {
 
 const NAMESPACE = 'boot';
 const NAME = 'web';
+const MAIN = join(import.meta.dirname, '../../operator/main.ts');
+
+/** What `kubectl linuxkit` prints. */
+async function plugin(...args: readonly string[]): Promise<string> {
+  const env = { KUBECONFIG: kubectl.kubeconfig, PATH: `${kubectl.folder}:${process.env['PATH'] ?? ''}` };
+  const command = [MAIN, 'plugin', ...args, `--namespace=${NAMESPACE}`];
+  return await run(process.execPath, command, { env, signal: within(120) });
+}
 
 describe('from kubectl apply to a booted machine', () => {
   let first: Artifact;
@@ -125,6 +138,38 @@ describe('from kubectl apply to a booted machine', () => {
     expect(await keysBelow(`${NAMESPACE}/${NAME}/`)).toEqual(
       expect.arrayContaining([first.initrd.key, second.initrd.key]),
     );
+  });
+
+  it('is shown by the plugin: state, logs, console, history, and the very bytes that were built', async () => {
+    const { status } = await image(NAMESPACE, NAME);
+    const artifact = status?.artifact;
+    if (artifact === undefined) throw new Error('no artifact in the status');
+    const state = await plugin('status');
+    expect(state).toMatch(new RegExp(`\\n${NAME} +True +Available`));
+    expect(state).toMatch(new RegExp(`\\n${NAME} +True +UpToDate +1/1`));
+    expect(await plugin('logs', NAME)).toContain(`"digest":"${artifact.digest}"`);
+    expect(await plugin('console', NAME)).toMatch(/service two/);
+    const history = JSON.parse(await plugin('history', `machine/${NAME}`, '-o', 'json')) as {
+      revisions: readonly { digest: string; standing: string }[];
+    };
+    expect(history.revisions.map(({ digest, standing }) => [digest, standing])).toEqual([
+      [artifact.digest, 'running'],
+      [first.digest, 'kept'],
+    ]);
+
+    const folder = await mkdtemp(join(tmpdir(), 'download-'));
+    try {
+      await plugin('download', NAME, `--to=${folder}`, `--operator-namespace=${OPERATOR_NAMESPACE}`);
+      for (const [file, { sha256 }] of [
+        ['kernel', artifact.kernel],
+        ['initrd.img', artifact.initrd],
+      ] as const) {
+        const bytes = await readFile(join(folder, file));
+        expect([file, createHash('sha256').update(bytes).digest('hex')]).toEqual([file, sha256]);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('leaves nothing in the cluster or the bucket when all is deleted', async () => {
