@@ -76,6 +76,9 @@ export const VALUES_CASES = {
     },
     builds: {
       nodeSelector: { 'example.com/pool': 'builds' },
+      tolerations: [{ key: 'example.com/builds', operator: 'Exists' }],
+      priorityClassName: 'low',
+      limits: { maxTarBytes: 2 ** 35 },
       imagePullSecrets: ['pull'],
       insecureRegistries: ['registry.example.com:5000'],
       registryMirrors: { 'docker.io': ['mirror.example.com/hub', 'mirror.example.com:5000'] },
