@@ -14,6 +14,9 @@ export interface RunOptions {
   readonly advice?: string;
 }
 
+/** Where nothing better is known. What was done before is kept, so a second try is short. */
+const TRY_AGAIN = 'mend what the log names, and run this again; by hand, the command above shows more';
+
 /** Output kept of each stream, in bytes; older output is dropped first. */
 const outputLimit = 1 << 20;
 
@@ -57,6 +60,7 @@ export async function run(command: string, args: readonly string[], options: Run
           reject(
             new Failure('CommandFailed', `${shown} did not end within ${timeout / 1000} s`, {
               log: tail(stderr, 40),
+              advice: options.advice ?? TRY_AGAIN,
             }),
           );
         return;
@@ -77,7 +81,7 @@ export async function run(command: string, args: readonly string[], options: Run
             `${shown} ${code === null ? `was killed by ${killedBy}` : `exited with ${code}`}`,
             {
               log: tail(stderr === '' ? stdout : stderr, 40),
-              ...(options.advice === undefined ? {} : { advice: options.advice }),
+              advice: options.advice ?? TRY_AGAIN,
             },
           ),
         );

@@ -77,9 +77,16 @@ export async function useExisting(
 }
 
 async function requireKubeVirt(kubectl: Kubectl, signal: AbortSignal): Promise<void> {
-  const found = await kubectl.run(
-    ['get', 'crd', 'virtualmachines.kubevirt.io', '--ignore-not-found', '-o', 'name'],
-    signal,
+  const found = await run(
+    kubectl.binary,
+    [
+      ...['--kubeconfig', kubectl.kubeconfig, 'get', 'crd', 'virtualmachines.kubevirt.io'],
+      ...['--ignore-not-found', '-o', 'name'],
+    ],
+    {
+      signal,
+      advice: `see whether the cluster answers: kubectl --kubeconfig ${kubectl.kubeconfig} get nodes`,
+    },
   );
   if (found.trim() !== '') return;
   throw new Failure('ToolMissing', 'this cluster has no KubeVirt', {
