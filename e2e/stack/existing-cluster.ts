@@ -80,8 +80,13 @@ async function requireKubeVirt(kubectl: Kubectl, signal: AbortSignal): Promise<v
   const found = await run(
     kubectl.binary,
     [
-      ...['--kubeconfig', kubectl.kubeconfig, 'get', 'crd', 'virtualmachines.kubevirt.io'],
-      ...['--ignore-not-found', '-o', 'name'],
+      '--kubeconfig',
+      kubectl.kubeconfig,
+      'get',
+      'crd',
+      'virtualmachines.kubevirt.io',
+      '--ignore-not-found',
+      '--output=name',
     ],
     {
       signal,
