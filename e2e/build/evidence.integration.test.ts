@@ -7,6 +7,7 @@ import { digest, SCANNED, statement } from '../../operator/build/evidence/exampl
 import { type BuildResult, build } from '../../operator/build/pipeline.ts';
 import { parseLinuxKit } from '../../operator/linuxkit/parse.ts';
 import { RegistryClient } from '../../operator/oci/client.ts';
+import { IMAGE_LIMITS } from '../../operator/oci/limits.ts';
 import { file } from '../images/entry.ts';
 import { OciLayout } from '../images/oci-layout.ts';
 import { pushImage } from '../images/oci-push.ts';
@@ -80,6 +81,7 @@ async function run(yaml: string): Promise<{ result: BuildResult; sbom: string; p
       images,
       workFolder: await mkdtemp(join(folder, 'work-')),
       signal: AbortSignal.timeout(60_000),
+      limits: IMAGE_LIMITS,
       report: () => undefined,
       now: () => new Date(),
       engine: 'test/1',

@@ -3,7 +3,6 @@ import { planBundles } from '../linuxkit/bundle.ts';
 import type { ImagePlan, KernelStep } from '../linuxkit/plan.ts';
 import { type BootLayer, bootImage, bootLayer } from '../oci/boot-image.ts';
 import { LayerStore } from '../oci/layer-store.ts';
-import { IMAGE_LIMITS } from '../oci/limits.ts';
 import { type Assembled, assemble } from './assembly.ts';
 import { BuildThread } from './build-thread.ts';
 import { beginInputSboms, type Evidence, evidenceInputs, writeEvidence } from './evidence/evidence.ts';
@@ -24,8 +23,7 @@ import type { WorkFile } from './work-file.ts';
 /** Makes the kernel and the initrd of a prepared build, and what is told of them. Throws {@link BuildError}. */
 export async function makeArtifact(prepared: PreparedBuild): Promise<BuildResult> {
   const { input, environment, plan, kernel, images, added, hash, steps } = prepared;
-  const { signal, report, workFolder } = environment;
-  const limits = { ...IMAGE_LIMITS, ...environment.limits };
+  const { limits, signal, report, workFolder } = environment;
   const different = evidenceInputs(images);
   using evidence = beginInputSboms(different, environment.images, signal);
   // Ends what still goes on when the build is over: the first failure must not wait for pulls and cache

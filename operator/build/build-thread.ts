@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { endsBuffer, freeBuffer } from '../initramfs/free-buffer.ts';
+import { endsBuffer, freeBuffer } from '../buffer.ts';
 import type { ByteSum, MemberSum } from '../initramfs/member.ts';
 import type { LayerIndexer } from '../oci/layer.ts';
 import type { PartTask } from './part-file.ts';

@@ -11,6 +11,7 @@ import { readInitramfs } from '../initramfs/reader.ts';
 import { type UnpackedNode, type UnpackedTree, unpack } from '../initramfs/unpack.ts';
 import { parseLinuxKit } from '../linuxkit/parse.ts';
 import { RegistryClient } from '../oci/client.ts';
+import { IMAGE_LIMITS } from '../oci/limits.ts';
 import { FolderStore } from '../storage/folder/folder-store.ts';
 import { BuildError } from './failure.ts';
 import { type BuildResult, build } from './pipeline.ts';
@@ -93,6 +94,7 @@ async function run(
       ...(options.cache === undefined ? {} : { cache: new FolderStore(options.cache) }),
       workFolder,
       signal: options.signal ?? AbortSignal.timeout(60_000),
+      limits: IMAGE_LIMITS,
       report: options.report ?? (() => undefined),
       now: () => new Date('2026-01-01T00:00:00Z'),
       engine: 'test',

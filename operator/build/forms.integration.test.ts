@@ -17,6 +17,7 @@ import { type ReadEntry, readInitramfs } from '../initramfs/reader.ts';
 import { type UnpackedTree, unpack } from '../initramfs/unpack.ts';
 import { parseLinuxKit } from '../linuxkit/parse.ts';
 import { RegistryClient } from '../oci/client.ts';
+import { IMAGE_LIMITS } from '../oci/limits.ts';
 import { parseReference } from '../oci/reference.ts';
 import { build } from './pipeline.ts';
 import type { BuildRecord } from './record.ts';
@@ -92,6 +93,7 @@ async function run(yaml: string, architecture: 'amd64' | 'arm64' = 'amd64'): Pro
       images: client,
       workFolder,
       signal: AbortSignal.timeout(60_000),
+      limits: IMAGE_LIMITS,
       report: () => undefined,
       now: () => new Date('2026-01-01T00:00:00Z'),
       engine: 'test/1',

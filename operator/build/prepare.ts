@@ -1,7 +1,7 @@
 import { type ImagePlan, type KernelStep, planImage } from '../linuxkit/plan.ts';
 import type { LinuxKitConfig } from '../linuxkit/schema.ts';
 import { asksForTrust } from '../linuxkit/trust.ts';
-import type { LimitSettings } from '../oci/limits.ts';
+import type { ImageLimits } from '../oci/limits.ts';
 import type { SignatureSource } from '../oci/signatures/discover.ts';
 import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import type { ImageSource } from '../oci/source.ts';
@@ -35,8 +35,8 @@ export interface BuildEnvironment {
   /** An empty folder on a disk with room for all images uncompressed and the result; the caller removes it. */
   readonly workFolder: string;
   readonly signal: AbortSignal;
-  /** What images may ask, where that is not what they may by default; `images` has its own. */
-  readonly limits?: LimitSettings;
+  /** What images may ask; `images` has its own. */
+  readonly limits: ImageLimits;
   readonly report: ReportProgress;
   readonly now: () => Date;
   /** Name and version of the engine, for the record. */

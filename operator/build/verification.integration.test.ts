@@ -10,6 +10,7 @@ import { carrySignature } from '../../e2e/signing/carry.ts';
 import { COSIGN_DEADLINE, ISSUER, type SignatureForm, Signer, SUBJECT } from '../../e2e/signing/signer.ts';
 import { parseLinuxKit } from '../linuxkit/parse.ts';
 import { RegistryClient } from '../oci/client.ts';
+import { IMAGE_LIMITS } from '../oci/limits.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { VerificationPolicy } from '../oci/signatures/policy.ts';
 import { TestSigstore } from '../oci/signatures/test-sigstore.ts';
@@ -81,6 +82,7 @@ async function buildYaml(yaml: string, verification?: VerificationPolicy): Promi
       images: client,
       workFolder,
       signal: AbortSignal.timeout(60_000),
+      limits: IMAGE_LIMITS,
       report: () => undefined,
       now: () => new Date('2026-01-01T00:00:00Z'),
       engine: 'test/1',

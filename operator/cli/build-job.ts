@@ -16,6 +16,7 @@ import { messageOf } from '../errors.ts';
 import { parseLinuxKit, parseLinuxKitObject } from '../linuxkit/parse.ts';
 import { BOOTABLE_FORMATS, type LinuxKitConfig } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
+import { IMAGE_LIMITS } from '../oci/limits.ts';
 import { PushClient } from '../oci/push-client.ts';
 import { parseReference } from '../oci/reference.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
@@ -166,7 +167,7 @@ async function buildAndPublish(
         cache: store,
         workFolder,
         signal,
-        ...(request.limits === undefined ? {} : { limits: request.limits }),
+        limits: { ...IMAGE_LIMITS, ...request.limits },
         report,
         now: () => new Date(),
         engine: engineName(),

@@ -10,7 +10,7 @@ import { formatProblem, LinuxKitConfigError } from '../linuxkit/errors.ts';
 import { type LinuxKitSource, parseLinuxKitFiles } from '../linuxkit/parse.ts';
 import { OUTPUT_FORMATS, type OutputFormat, unknownFormat } from '../linuxkit/schema.ts';
 import { RegistryClient } from '../oci/client.ts';
-import type { LimitSettings } from '../oci/limits.ts';
+import { IMAGE_LIMITS, type LimitSettings } from '../oci/limits.ts';
 import { CredentialStore } from '../oci/registry/credentials.ts';
 import { proxyFromEnvironment } from '../oci/registry/proxy.ts';
 import type { TrustedIdentity } from '../oci/signatures/policy.ts';
@@ -157,7 +157,7 @@ async function runBuild(files: readonly string[], flags: Flags): Promise<void> {
         ...(flags.cache === undefined ? {} : { cache: new FolderStore(flags.cache) }),
         workFolder: output.work,
         signal,
-        ...(flags.limit === undefined ? {} : { limits: flags.limit }),
+        limits: { ...IMAGE_LIMITS, ...flags.limit },
         report: flags.quiet ? () => undefined : textReport(process.stderr, () => performance.now()),
         now: () => new Date(),
         engine: engineName(),

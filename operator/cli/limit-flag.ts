@@ -5,7 +5,7 @@ export const LIMIT_FLAG = '--limit <name=number>';
 export const LIMIT_HELP =
   'what registries and images may ask of a build, by the name that an error gives; bytes, milliseconds or a count (repeatable)';
 
-/** Commander's parser for a repeatable `NAME=NUMBER`; several with commas between. */
+/** Commander's parser for a repeatable `NAME=NUMBER`, or several with commas between. */
 export function limitFlag(text: string, before: LimitSettings = {}): LimitSettings {
   const limits: Record<string, number> = { ...before };
   for (const pair of text.split(',')) {

@@ -1,9 +1,9 @@
 import { readSync } from 'node:fs';
+import { freeBuffer } from '../buffer.ts';
 import type { ArrangedEntry } from './arrange.ts';
 import { representableTime } from './arrange.ts';
 import type { FileEntry } from './entry.ts';
 import { InitramfsError, shown } from './error.ts';
-import { freeBuffer } from './free-buffer.ts';
 import type { Header } from './newc.ts';
 import { align4, FILE_TYPE, HEADER_SIZE, recordSize, TRAILER, writeHeader } from './newc.ts';
 

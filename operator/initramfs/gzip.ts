@@ -1,7 +1,7 @@
 import { crc32, deflateRaw } from 'node:zlib';
+import { freeBuffer } from '../buffer.ts';
 import type { Sink } from './archive.ts';
 import type { Compressor } from './compressor.ts';
-import { freeBuffer } from './free-buffer.ts';
 
 /** Bytes compressed by one call. */
 const BLOCK_SIZE = 512 * 1024;

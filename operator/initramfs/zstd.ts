@@ -1,7 +1,7 @@
 import { constants, createZstdCompress } from 'node:zlib';
+import { endsBuffer, freeBuffer } from '../buffer.ts';
 import { type Sink, WHOLE_SIZE } from './archive.ts';
 import type { Compressor } from './compressor.ts';
-import { endsBuffer, freeBuffer } from './free-buffer.ts';
 
 const OUTPUT_CHUNK = 128 * 1024;
 /** Chunks of output that may wait for the sink. */

@@ -1,5 +1,6 @@
 import type { Transform } from 'node:stream';
 import { constants, createGunzip, createZstdDecompress, type Zlib } from 'node:zlib';
+import { endsBuffer, freeBuffer } from '../buffer.ts';
 import { OciError } from './errors.ts';
 
 /**
@@ -52,9 +53,7 @@ export async function* decompress(
       try {
         for await (const chunk of decompressor as AsyncIterable<Buffer>) {
           yield chunk;
-          // Freed now, unless more of its buffer is still to be filled: the garbage collector would let it lie.
-          const { buffer, byteOffset, length } = chunk;
-          if (byteOffset + length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
+          if (endsBuffer(chunk)) freeBuffer(chunk);
         }
       } catch (error) {
         // If the source failed, that is the reason, and the decompressor's complaint its consequence.

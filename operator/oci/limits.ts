@@ -14,7 +14,6 @@ export function isLimitName(name: string): name is keyof ImageLimits {
   return Object.hasOwn(IMAGE_LIMITS, name);
 }
 
-/** What a message that names a limit tells to do. */
 export function limitNames(): readonly string[] {
   return Object.keys(IMAGE_LIMITS).sort();
 }

@@ -12,6 +12,7 @@ import { readInitramfs } from '../../initramfs/reader.ts';
 import { unpack } from '../../initramfs/unpack.ts';
 import { parseLinuxKit } from '../../linuxkit/parse.ts';
 import { RegistryClient } from '../../oci/client.ts';
+import { IMAGE_LIMITS } from '../../oci/limits.ts';
 import type { IndexedTarEntry } from '../../oci/tar/entry.ts';
 import { TarIndexer } from '../../oci/tar/indexer.ts';
 import { type BuildResult, buildPrepared } from '../pipeline.ts';
@@ -92,6 +93,7 @@ async function both(text: string, initrd: boolean): Promise<{ tar: TarResult; re
       images: client,
       workFolder,
       signal: AbortSignal.timeout(60_000),
+      limits: IMAGE_LIMITS,
       report: () => undefined,
       now: () => new Date(),
       engine: 'linuxkit-operator/test',

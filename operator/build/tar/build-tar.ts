@@ -5,7 +5,6 @@ import { file } from '../../linuxkit/entries.ts';
 import { fileOrigins } from '../../linuxkit/files.ts';
 import type { RegularFileNode } from '../../oci/file-tree.ts';
 import { LayerStore } from '../../oci/layer-store.ts';
-import { IMAGE_LIMITS } from '../../oci/limits.ts';
 import { sha256Digest } from '../../oci/types.ts';
 import { BuildThread } from '../build-thread.ts';
 import {
@@ -42,8 +41,7 @@ export interface TarResult {
  */
 export async function buildTar(prepared: PreparedBuild): Promise<TarResult> {
   const { environment, plan, images, steps, input, added } = prepared;
-  const { signal, workFolder } = environment;
-  const limits = { ...IMAGE_LIMITS, ...environment.limits };
+  const { limits, signal, workFolder } = environment;
   const inputs = evidenceInputs(images);
   using evidence = beginInputSboms(inputs, environment.images, signal);
   const ending = new AbortController();
