@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { PassThrough, Readable } from 'node:stream';
+import { buffer, text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ImagePublisher, INIT_ENTRIES, moduleEntries } from '../../e2e/build/image-publisher.ts';
 import { CertificateAuthority } from '../../e2e/cluster/certificates.ts';
@@ -14,6 +14,7 @@ import { COSIGN_DEADLINE, Signer } from '../../e2e/signing/signer.ts';
 import { BUILD_PATHS } from '../api/names.ts';
 import type { BuildOutcome, BuildRecord } from '../build/record.ts';
 import type { BuildRequest } from '../build/request.ts';
+import { sumOf } from '../build/sum.ts';
 import { readInitramfs } from '../initramfs/reader.ts';
 import { unpack } from '../initramfs/unpack.ts';
 import { RegistryClient } from '../oci/client.ts';
@@ -145,6 +146,16 @@ async function stored(key: string): Promise<string> {
   return text(body);
 }
 
+/** Puts other bytes under a key, as a disk might that went bad; nothing at all where there are to be none. */
+async function replace(key: string, change: (bytes: Buffer) => Buffer | undefined): Promise<void> {
+  const options = { signal: deadline() };
+  const { body } = await bucket.store.get(key, options);
+  const bytes = change(await buffer(body));
+  await bucket.store.delete([key], options);
+  if (bytes === undefined) return;
+  await bucket.store.put(key, { ...sumOf(bytes), open: () => Readable.from([bytes]) }, options);
+}
+
 async function keys(prefix: string): Promise<string[]> {
   const found: string[] = [];
   for await (const { key } of bucket.store.list(prefix, { signal: deadline() })) found.push(key);
@@ -181,6 +192,32 @@ describe('build-job', () => {
     expect(changed.cache?.hits).toBeGreaterThan(0);
     expect(changed.cache?.bytes).toBeGreaterThan(0);
     expect(changed.digest).not.toBe(again.digest);
+  });
+
+  it.each<[string, (bytes: Buffer) => Buffer | undefined]>([
+    [
+      'a flipped bit',
+      (bytes) => bytes.with(bytes.length >> 1, (bytes[bytes.length >> 1] ?? 0) ^ 1) as Buffer,
+    ],
+    ['a missing end', (bytes) => bytes.subarray(0, 10)],
+    ['a missing entry', () => undefined],
+    ['more than was there', (bytes) => Buffer.concat([bytes, Buffer.from('x')])],
+  ])('makes anew what the bucket has with %s, and then has it whole', async (_, damage) => {
+    const inline = { ...config, files: [{ path: 'etc/motd', contents: 'whole' }] };
+    const forget = async (): Promise<void> => {
+      await bucket.store.delete(await keys('tenant/_cache/results/'), { signal: deadline() });
+    };
+    const whole = await succeed({ config: { inline } });
+    await forget();
+    const members = await keys('tenant/_cache/members/');
+    expect(members.length).toBeGreaterThan(3);
+    for (const key of members) await replace(key, damage);
+    const again = await succeed({ config: { inline } });
+    expect(again).toMatchObject({ reused: false, digest: whole.digest });
+    expect(again.cache?.misses).toBeGreaterThan(0);
+    await forget();
+    const mended = await succeed({ config: { inline } });
+    expect(mended).toMatchObject({ digest: whole.digest, bytesPulled: 0, cache: { misses: 0 } });
   });
 
   it('holds to the limits of its request', async () => {
