@@ -110,6 +110,8 @@ describe('resolving', () => {
     );
     const resolved = await client().resolve(image('team/app:v1'), AMD64, never);
     expect(resolved).toMatchObject({ digest: amd.digest, index: index.digest });
+    const manifests = registry.requests.filter(({ path }) => path.includes('/manifests/'));
+    expect(manifests.map(({ path }) => path.split('/').at(-1))).toEqual(['v1', amd.digest]);
     expect(resolved.attestations?.map(({ digest }) => digest)).toEqual([about.digest]);
     expect((await client().resolve(image('team/app:v1'), ARM64, never)).digest).toBe(arm.digest);
     await expect(
@@ -335,6 +337,24 @@ describe('mirrors', () => {
     expect((await client({ mirrors }).resolve(image(), AMD64, never)).digest).toBe(manifest.digest);
     expect(registry.requests).toEqual([]);
     expect(elsewhere.requests[0]?.path).toBe('/v2/cache/team/app/manifests/latest');
+  });
+
+  it('are asked in their order, and the registry after the last', async () => {
+    const { manifest } = registry.addImage([content]);
+    const mirrors = new Map([[registry.name, [`${elsewhere.name}/first`, `${elsewhere.name}/second`]]]);
+    expect((await client({ mirrors }).resolve(image(), AMD64, never)).digest).toBe(manifest.digest);
+    const manifests = elsewhere.requests.map(({ path }) => path).filter((path) => path.endsWith('/latest'));
+    expect(manifests).toEqual(['first', 'second'].map((path) => `/v2/${path}/team/app/manifests/latest`));
+    expect(registry.count('GET', '/v2/team/app/manifests/latest')).toBe(1);
+
+    const cached = elsewhere.addImage([randomBytes(10)]).manifest;
+    elsewhere.misbehave((request, response) => {
+      if (!request.url?.startsWith('/v2/first/')) return false;
+      response.writeHead(404).end();
+      return true;
+    });
+    expect((await client({ mirrors }).resolve(image(), AMD64, never)).digest).toBe(cached.digest);
+    expect(registry.count('GET', '/v2/team/app/manifests/latest')).toBe(1);
   });
 
   it('are passed over when they fail, and get no credentials of others', async () => {
