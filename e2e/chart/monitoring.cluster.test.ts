@@ -133,6 +133,20 @@ test('every rule is evaluated, and no alert is raised by an operator that is wel
   expect(rules.filter(({ state }) => state === 'firing').map(({ name }) => name)).toEqual([]);
 });
 
+test('everything that a rule asks for is there to be found', async () => {
+  const selectors = new Set(
+    (await prometheus.rules(within(10))).flatMap(({ query }) => query.match(/[a-z_]+\{[^}]*\}/g) ?? []),
+  );
+  expect(selectors.size).toBeGreaterThan(10);
+  const found = await Promise.all(
+    [...selectors].map(async (selector) => ({
+      selector,
+      samples: await prometheus.query(selector, within(20)),
+    })),
+  );
+  expect(found.filter(({ samples }) => samples.length === 0).map(({ selector }) => selector)).toEqual([]);
+});
+
 test('every query of every dashboard finds something', async () => {
   const queries = Object.values(DASHBOARDS).flatMap(({ title, rows }) =>
     rows.flatMap(({ panels }) =>

@@ -19,6 +19,7 @@ export interface Sample {
 
 export interface RuleState {
   readonly name: string;
+  readonly query: string;
   readonly health: string;
   readonly state: string;
   readonly lastError?: string;

@@ -72,8 +72,8 @@ describe('confined as in the chart', () => {
     },
   );
 
-  test('it starts from what its build has compiled, whatever it is', async () => {
-    // In pairs within one run: what else the machine does delays both alike.
+  test('it starts in under half a second from what its build has compiled, whatever it is', async () => {
+    // In pairs within one run: what else the machine does delays both alike, and not all of them.
     const program = `
       const { spawnSync } = require('node:child_process');
       const start = (name, env) => {
@@ -81,18 +81,23 @@ describe('confined as in the chart', () => {
         const { status } = spawnSync(process.execPath, ['/app/main.js', name, '--help'], { env: { ...process.env, ...env } });
         return status === 0 ? performance.now() - from : Infinity;
       };
-      const ratios = {};
+      const starts = {};
       for (const name of ['manager', 'build-job', 'boot-registry']) {
         const quickest = [Infinity, Infinity];
         for (let round = 0; round < 8; round += 1)
           for (const [at, env] of [{}, { NODE_DISABLE_COMPILE_CACHE: '1' }].entries())
             quickest[at] = Math.min(quickest[at], start(name, env));
-        ratios[name] = quickest[0] / quickest[1];
+        starts[name] = { milliseconds: quickest[0], ratio: quickest[0] / quickest[1] };
       }
-      process.stdout.write(JSON.stringify(ratios));
+      process.stdout.write(JSON.stringify(starts));
     `;
     const node = ['--entrypoint=/usr/local/bin/node', image, '--eval', program];
-    const ratios = JSON.parse(await docker('run', '--rm', ...CONFINED, ...node)) as Record<string, number>;
-    expect(Object.entries(ratios).filter(([, ratio]) => !(ratio < 1))).toEqual([]);
+    const starts = JSON.parse(await docker('run', '--rm', ...CONFINED, ...node)) as Record<
+      string,
+      { readonly milliseconds: number; readonly ratio: number }
+    >;
+    expect(
+      Object.entries(starts).filter(([, { milliseconds, ratio }]) => !(milliseconds < 500 && ratio < 1)),
+    ).toEqual([]);
   });
 });

@@ -19,7 +19,7 @@ import { ApiClient } from '../../runtime/api-client.ts';
 import { SYSTEM_CLOCK } from '../../runtime/clock.ts';
 import type { Controller } from '../../runtime/controller.ts';
 import { ApiEventRecorder } from '../../runtime/event-recorder.ts';
-import { type HealthCheck, HealthServer } from '../../runtime/health-server.ts';
+import { HealthServer } from '../../runtime/health-server.ts';
 import { LeaderElector } from '../../runtime/leader-elector.ts';
 import { SHARED_NAMESPACE } from '../../storage/layout.ts';
 import { ensureBucket, probeBucket } from '../../storage/s3/bucket.ts';
@@ -33,15 +33,13 @@ import { startTracing } from '../../telemetry/tracing.ts';
 import { readAuthorities } from '../registry-flags.ts';
 import { engineName, engineVersion } from '../version.ts';
 import { ArtifactEndpoint } from './artifact-endpoint.ts';
+import { firstProblem, stuckWorker } from './health.ts';
 import { countImageStates, keptArtifacts, oldestBuildSeconds } from './image-states.ts';
 import { countRolloutStates } from './rollout-states.ts';
 import type { ManagerSettings } from './settings.ts';
 import { storageCredentials } from './storage-credentials.ts';
 
 export class ManagerError extends CodedError<'LeadershipLost'> {}
-
-/** A reconcile ends at its deadline of a minute; one that does not will never end. */
-const STUCK_SECONDS = 600;
 
 /**
  * Runs a manager until `stop` aborts: probes and metrics at once, the artifact endpoint and the caches
@@ -287,19 +285,4 @@ async function storageOptions(
   if (settings.storageCredentialsSecret === undefined) return options;
   const key = { namespace, name: settings.storageCredentialsSecret };
   return { ...options, credentials: await storageCredentials(client, key, { logger, signal }) };
-}
-
-function firstProblem(checks: ReadonlyMap<string, HealthCheck['check']>): string | undefined {
-  for (const [name, check] of checks) {
-    const problem = check();
-    if (problem !== undefined) return `${name}: ${problem}`;
-  }
-  return undefined;
-}
-
-function stuckWorker(controllers: readonly Controller[]): string | undefined {
-  const stuck = controllers.find(({ queue }) => queue.longestWork() > STUCK_SECONDS);
-  return stuck === undefined
-    ? undefined
-    : `a worker of controller ${stuck.name} has been at one object for over ${STUCK_SECONDS} s`;
 }
