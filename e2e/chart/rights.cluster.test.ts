@@ -158,3 +158,37 @@ test('no rule has a wildcard, and none reaches Secrets without naming them', asy
     new Set([OPERATOR_NAMESPACE]),
   );
 });
+
+test.each([
+  ['view', { get: true, watch: true, create: false, delete: false }, false],
+  ['edit', { get: true, create: true, patch: true, deletecollection: true }, true],
+  ['admin', { list: true, update: true, delete: true }, true],
+])(
+  'who is bound to %s may do with images and machines as with other objects',
+  async (role, verbs, scales) => {
+    const user = `user-with-${role}`;
+    const own = (args: readonly string[]): Promise<string> =>
+      kubectl.run([`--namespace=${NAMESPACE}`, ...args], within(20));
+    await own(['create', 'rolebinding', user, `--clusterrole=${role}`, `--user=${user}`]);
+    const may = async (verb: string, kind: string, part = ''): Promise<boolean> => {
+      const question = [
+        'auth',
+        'can-i',
+        verb,
+        `${kind}.linuxkit.dev`,
+        `--subresource=${part}`,
+        `--as=${user}`,
+      ];
+      const answer = await own(question).catch((error: { readonly log: string }) => error.log);
+      expect(answer.trim()).toMatch(/^(yes|no)/);
+      return answer.startsWith('yes');
+    };
+    for (const kind of ['linuxkitimages', 'linuxkitmachines']) {
+      const allowed: Record<string, boolean> = {};
+      for (const verb of Object.keys(verbs)) allowed[verb] = await may(verb, kind);
+      expect(allowed).toEqual(verbs);
+      expect(await may('patch', kind, 'status')).toBe(false);
+    }
+    expect(await may('patch', 'linuxkitmachines', 'scale')).toBe(scales);
+  },
+);
