@@ -147,6 +147,16 @@ describe.each(['gzip', 'zstd'] as const)('a %s member', (compression) => {
     await expect(member([entry], { compression })).rejects.toMatchObject({ code: 'ContentChanged' });
   });
 
+  it.each([0, 1, 1_000, 10_000, 20_000, 30_000, 32_000, 40_000, 70_000, 530_000, 560_000])(
+    'holds %i bytes that do not compress',
+    async (size) => {
+      const data = noise(size, size);
+      const { bytes, sum } = await member([file('a', data)], { compression });
+      expect(sum.stored).toEqual({ size: bytes.length, sha256: sha256(bytes) });
+      expect(unpack(readInitramfs(bytes)).nodes.get('a')?.data.equals(data)).toBe(true);
+    },
+  );
+
   it('passes on what reading and writing throw', async () => {
     const failing: Entry = {
       type: 'file',
