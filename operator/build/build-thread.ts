@@ -7,8 +7,8 @@ import type { PartTask } from './part-file.ts';
 import { errorOf, type JoinTask, type ThreadAnswer, type ThreadRequest } from './thread-protocol.ts';
 
 /** Bytes of a blob that are handed over at once, and how many such buffers a layer has under way. */
-const BUFFER_BYTES = 256 * 1024;
-const BUFFERS = 3;
+const BUFFER_BYTES = 512 * 1024;
+const BUFFERS = 2;
 
 /** A received chunk of fewer bytes may share its buffer with others, and is not worth being freed. */
 const FREED_BYTES = 16 * 1024;
@@ -141,8 +141,8 @@ export class BuildThread implements AsyncDisposable {
   }
 
   #start(): Worker {
-    // In the bundle the thread's program lies beside the file that this is part of.
-    const file = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
+    // In the bundle this is part of a subcommand, which lies in a folder of its own.
+    const file = import.meta.url.endsWith('.ts') ? './thread.ts' : '../thread.js';
     const worker = new Worker(new URL(file, import.meta.url));
     const cancel = (): void => void worker.terminate();
     this.#signal.addEventListener('abort', cancel, { once: true });

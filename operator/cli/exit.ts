@@ -1,4 +1,4 @@
-import { CodedError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 
 /** Ends the process with 1 and says why on standard error: code and message, never a stack. */
 export function exitWithError(error: unknown): void {
@@ -6,11 +6,12 @@ export function exitWithError(error: unknown): void {
   process.exitCode = 1;
 }
 
-/** `error: CODE: message`. */
+/** `error: CODE: message`. By its code alone: in the bundle each subcommand has classes of errors of its own. */
 export function errorText(error: unknown): string {
-  return error instanceof CodedError
-    ? `error: ${error.code}: ${error.message}`
-    : `error: ${messageOf(error)}`;
+  const message = messageOf(error);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  // Node's own errors begin with theirs.
+  return code === '' || message.startsWith(code) ? `error: ${message}` : `error: ${code}: ${message}`;
 }
 
 /** Aborts when the process is asked to end; asked twice, it ends at once. */

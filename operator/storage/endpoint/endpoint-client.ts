@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, request } from 'undici';
+import { Agent } from 'undici';
 import type { z } from 'zod';
 import { messageOf } from '../../errors.ts';
 import { StorageError, type StorageErrorCode } from '../store.ts';
@@ -65,9 +65,11 @@ export class EndpointClient {
     const { url, tokenFile } = this.#options;
     try {
       const token = (await readFile(tokenFile, 'utf8')).trim();
-      const answer = await request(new URL(path, url), {
+      const { origin, pathname } = new URL(path, url);
+      const answer = await this.#agent.request({
+        origin,
+        path: pathname,
         method: 'POST',
-        dispatcher: this.#agent,
         signal,
         headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
         body: JSON.stringify(body),

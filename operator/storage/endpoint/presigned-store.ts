@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { messageOf } from '../../errors.ts';
 import { checkedKey } from '../key.ts';
 import { placeOf } from '../layout.ts';
@@ -201,7 +201,9 @@ export class PresignedStore implements ObjectReader, ObjectWriter, AsyncDisposab
     what: string,
   ): Promise<Dispatcher.ResponseData | StorageError> {
     try {
-      return await request(url, { ...options, headers: { ...options.headers }, dispatcher: this.#agent });
+      const { origin, pathname, search } = new URL(url);
+      const path = pathname + search;
+      return await this.#agent.request({ ...options, origin, path, headers: { ...options.headers } });
     } catch (error) {
       return unavailable(what, error);
     }
