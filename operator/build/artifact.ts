@@ -61,7 +61,8 @@ export async function makeArtifact(prepared: PreparedBuild): Promise<BuildResult
         thread,
         cache: environment.cache && new MemberCache(environment.cache, { report, signal: working }),
         folder: workFolder,
-        slots: new Slots(availableParallelism()),
+        // One more than cores: a part is read and summed by one thread and compressed by others.
+        slots: new Slots(availableParallelism() + 1),
         signal: working,
         report,
       },

@@ -1,3 +1,4 @@
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { directory } from '../linuxkit/entries.ts';
 import type { AssemblyEnvironment } from './assembly-environment.ts';
 import { type GeneratedEntry, generatedEntries, generatedIndex, mergeGenerated } from './generated.ts';
@@ -51,6 +52,8 @@ export async function assemble(input: AssemblyInput, environment: AssemblyEnviro
   const facts = await neededFacts(input, trees, environment);
   const generated = allGenerated(input, facts);
   const layers = treeLayers(input, kernel.index, facts, generated);
+  // Between long computations pulls go on: the thread that uncompresses soon runs out of what was received.
+  await othersFirst();
   const laid = overlay(layers.map(({ layer }) => layer));
   const adjustmentOf = (source: MemberSource | undefined): Adjustment =>
     laid.adjustments[layers.findIndex((layer) => layer.source === source)] ?? NO_ADJUSTMENT;

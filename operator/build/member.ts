@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { divide } from '../initramfs/archive.ts';
 import { type ArrangedEntry, arrange } from '../initramfs/arrange.ts';
 import { compressorName } from '../initramfs/compressor.ts';
@@ -79,8 +80,11 @@ export async function makeMember(
   environment: AssemblyEnvironment,
 ): Promise<InitrdMember> {
   const { adjustment, compression, trees } = options;
-  const entries = arrange(adjust(await entriesOf(source, trees), adjustment), options.outside);
+  const own = await entriesOf(source, trees);
+  await othersFirst();
+  const entries = arrange(adjust(own, adjustment), options.outside);
   trees.forget(source);
+  await othersFirst();
   if (entries.length > MANY_ENTRIES) collectGarbage();
   warnOfAttributes(source.name, entries, environment.report);
   // Not the location: the same image at another place of the list is the same member.

@@ -1,3 +1,4 @@
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import type { FileContent } from '../initramfs/entry.ts';
 import type { FileTree } from '../oci/file-tree.ts';
 import { flatten } from '../oci/flatten.ts';
@@ -99,7 +100,12 @@ export class OpenTrees implements AsyncDisposable {
     const known = this.#opened.get(source);
     // A source is opened by one of the two methods alone: its kind says which.
     if (known !== undefined) return known as Promise<T>;
-    const opened = this.#hold(source).then(({ layers }) => read(flatten(layers, this.#limits)));
+    const opened = this.#hold(source).then(async ({ layers }) => {
+      await othersFirst();
+      const files = flatten(layers, this.#limits);
+      await othersFirst();
+      return read(files);
+    });
     opened.catch(() => undefined);
     this.#opened.set(source, opened);
     return opened;

@@ -12,11 +12,11 @@ import { OciError } from './errors.ts';
 type Decompressor = Transform & Zlib;
 
 /** Uncompressed bytes handed out at once, at most. Each costs a trip through the thread pool. */
-const OUTPUT_BYTES = 256 * 1024;
+const OUTPUT_BYTES = 512 * 1024;
 /** Largest zstd window, as a power of two: what the zstd tools take by default. */
 const ZSTD_WINDOW_LOG = 27;
 /** Chunks of output that may wait for their reader. */
-const OUTPUT_CHUNKS = 8;
+const OUTPUT_CHUNKS = 4;
 
 /**
  * Yields the uncompressed bytes; a chunk is gone when the next one is asked for. `name` says in messages which
