@@ -68,6 +68,8 @@ export class GzipCompressor implements Compressor {
     const bytes = block.subarray(0, this.#used);
     const compressed = deflate(bytes, {
       level: this.#level,
+      // Both: otherwise what is left for the flush comes in a chunk of its own, and Node joins the two by copying.
+      flush: finishFlush,
       finishFlush,
       chunkSize: BLOCK_SIZE / 2,
       ...(this.#window === undefined ? {} : { dictionary: this.#window }),
