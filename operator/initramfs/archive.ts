@@ -20,6 +20,8 @@ export interface ArchiveOptions {
   readonly device: MemberDevice;
   /** Whether the end mark is written: once in an initramfs, since other tools than the kernel stop there. */
   readonly trailer: boolean;
+  /** Whether an archive up to {@link WHOLE_SIZE} is handed on in one piece. */
+  readonly whole?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -74,11 +76,11 @@ function dataSize(entry: ArrangedEntry, index: number): number {
 }
 
 /**
- * Writes a run of arranged entries as one newc archive, a multiple of 4 bytes long: in one piece up to
- * {@link WHOLE_SIZE}. The data of a hard linked file goes with its first name, which may be in an earlier run.
+ * Writes a run of arranged entries as one newc archive, a multiple of 4 bytes long. The data of a hard linked
+ * file goes with its first name, which may be in an earlier run.
  */
 export async function writeArchive(run: EntryRun, options: ArchiveOptions, sink: Sink): Promise<void> {
-  const output = new ChunkedOutput(archiveSize(run, options), sink);
+  const output = new ChunkedOutput(pieceSize(run, options), sink);
   for (const [offset, entry] of run.entries.entries()) {
     options.signal.throwIfAborted();
     const size = dataSize(entry, run.first + offset);
@@ -100,6 +102,11 @@ export async function writeArchive(run: EntryRun, options: ArchiveOptions, sink:
     output.pad();
   }
   await output.finish();
+}
+
+function pieceSize(run: EntryRun, options: ArchiveOptions): number {
+  const size = archiveSize(run, options);
+  return options.whole === true && size <= WHOLE_SIZE ? size : Math.min(size, CHUNK_SIZE);
 }
 
 /** Copies what is in an open file, and gives the number of bytes that were there. Undefined for other content. */
@@ -170,7 +177,7 @@ const TRAILER_HEADER: Header = {
   namesize: TRAILER.length + 1,
 };
 
-/** One buffer for an archive in one piece; two in turn for a larger one: one is filled while the sink works on the other. */
+/** One buffer for an archive that fits; two in turn for a larger one: one is filled while the sink works on the other. */
 class ChunkedOutput {
   readonly #sink: Sink;
   #current: Buffer;
@@ -181,7 +188,7 @@ class ChunkedOutput {
 
   constructor(size: number, sink: Sink) {
     this.#sink = sink;
-    this.#current = Buffer.allocUnsafeSlow(size <= WHOLE_SIZE ? size : CHUNK_SIZE);
+    this.#current = Buffer.allocUnsafeSlow(size);
   }
 
   /** Bytes that can be put in before the next {@link flush}. */

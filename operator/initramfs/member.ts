@@ -24,8 +24,8 @@ export function deviceOf(place: string): MemberDevice {
 
 /**
  * Writes a run of entries as one compressed member of an initramfs: a gzip stream or a zstd frame that
- * ends where an entry ends, as the kernel demands. Held is a small run as a whole (`WHOLE_SIZE`), and of a
- * large one a few chunks.
+ * ends where an entry ends, as the kernel demands. Held are a few chunks, and by zstd a small run as
+ * a whole (`WHOLE_SIZE`).
  */
 export async function writeMember(
   run: EntryRun,
@@ -50,7 +50,9 @@ export async function writeMember(
     },
   });
   try {
-    await writeArchive(run, options, async (bytes) => {
+    // Zstd reads a small run where it lies; gzip takes any by blocks, and need not hold it.
+    const whole = options.compression === 'zstd';
+    await writeArchive(run, { ...options, whole }, async (bytes) => {
       archive.update(bytes);
       await compressor.write(bytes);
     });
