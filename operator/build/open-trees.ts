@@ -101,6 +101,7 @@ export class OpenTrees implements AsyncDisposable {
     // A source is opened by one of the two methods alone: its kind says which.
     if (known !== undefined) return known as Promise<T>;
     const opened = this.#hold(source).then(async ({ layers }) => {
+      // Pulls go on between two long computations.
       await othersFirst();
       const files = flatten(layers, this.#limits);
       await othersFirst();

@@ -9,7 +9,7 @@ export function exitWithError(error: unknown): void {
 /** `error: CODE: message`. By its code alone: in the bundle each subcommand has classes of errors of its own. */
 export function errorText(error: unknown): string {
   const message = messageOf(error);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   // Node's own errors begin with theirs.
   return code === '' || message.startsWith(code) ? `error: ${message}` : `error: ${code}: ${message}`;
 }
